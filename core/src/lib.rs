@@ -1,0 +1,18 @@
+//! The Gradus engine.
+//!
+//! ```text
+//! text → tokens → batch → graph → plan → device → objective → metrics → event
+//! ```
+//!
+//! A model is recorded once as a [`graph`] of coarse [`ops`]; the gradient pass appends each op's
+//! vector–Jacobian product; the planner turns the tape into a fixed list of dispatches, which a
+//! [`device`] replays. Two devices run the same plan: SIMD Rust and WebGPU. A [`session`] trains and
+//! generates on top, and speaks to the outside only in the [`protocol`]'s commands and events.
+//!
+//! Letters: `B` batch, `T` time, `C` channels, `H` heads, `D` head size, `V` vocabulary, `L` layers.
+
+pub mod error;
+pub mod protocol;
+pub mod rng;
+
+pub use error::{Error, Result};
