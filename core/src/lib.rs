@@ -11,7 +11,11 @@
 //!
 //! Letters: `B` batch, `T` time, `C` channels, `H` heads, `D` head size, `V` vocabulary, `L` layers.
 
+pub mod device;
 pub mod error;
+pub mod graph;
+pub mod objective;
+pub mod ops;
 pub mod protocol;
 pub mod rng;
 

@@ -1,0 +1,60 @@
+//! The two precisions an op's CPU implementation is written for.
+
+use super::{Io, gemm};
+use crate::ops::DynOp;
+use num_traits::{Float, NumAssign};
+use std::fmt::Debug;
+use std::iter::Sum;
+
+/// f32, the device, or f64, the reference.
+pub trait Real: Float + NumAssign + Sum + Debug + Default + Send + Sync + 'static {
+    /// From f64, rounded.
+    fn of(x: f64) -> Self;
+
+    /// To f64, exactly.
+    fn as_f64(self) -> f64;
+
+    /// Runs the op in this precision.
+    fn run(op: &dyn DynOp, io: Io<'_, Self>);
+
+    /// e^x.
+    fn expo(self) -> Self {
+        self.exp()
+    }
+
+    /// `c[m, n] = a[m, k] · b[k, n]`, added to `c` if `add`. Strides are (row, column) in elements;
+    /// `c` has a row stride alone.
+    fn gemm(
+        [m, n, k]: [usize; 3],
+        (a, a_strides): (&[Self], [usize; 2]),
+        (b, b_strides): (&[Self], [usize; 2]),
+        (c, c_rows): (&mut [Self], usize),
+        add: bool,
+    ) {
+        gemm::gemm([m, n, k], (a, a_strides), (b, b_strides), (c, c_rows), add);
+    }
+}
+
+impl Real for f32 {
+    fn of(x: f64) -> Self {
+        x as f32
+    }
+    fn as_f64(self) -> f64 {
+        f64::from(self)
+    }
+    fn run(op: &dyn DynOp, io: Io<'_, Self>) {
+        op.cpu_f32(io);
+    }
+}
+
+impl Real for f64 {
+    fn of(x: f64) -> Self {
+        x
+    }
+    fn as_f64(self) -> f64 {
+        self
+    }
+    fn run(op: &dyn DynOp, io: Io<'_, Self>) {
+        op.cpu_f64(io);
+    }
+}

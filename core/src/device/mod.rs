@@ -1,0 +1,93 @@
+//! Devices: they hold named buffers, compile plans, and replay them.
+
+pub mod cpu;
+
+use crate::Result;
+use crate::graph::{Plan, Spec};
+use std::future::Future;
+use std::ops::Range;
+use std::pin::Pin;
+
+/// A plan compiled on one device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Program(pub(crate) usize);
+
+/// Elements on their way to or from a device.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Data {
+    /// Real numbers.
+    Float(Vec<f32>),
+    /// Tokens, counters, bits.
+    U32(Vec<u32>),
+}
+
+impl Data {
+    /// The floats; empty if these are integers.
+    pub fn floats(self) -> Vec<f32> {
+        match self {
+            Self::Float(v) => v,
+            Self::U32(_) => Vec::new(),
+        }
+    }
+
+    /// The integers; empty if these are floats.
+    pub fn integers(self) -> Vec<u32> {
+        match self {
+            Self::U32(v) => v,
+            Self::Float(_) => Vec::new(),
+        }
+    }
+}
+
+/// What a device reads back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Elements of a named buffer.
+    Buffer(String, Range<usize>),
+    /// A node of a program, whole, as it stands after the program's last run.
+    Node(Program, String),
+}
+
+/// A read-back under way. Not `Send`: browsers hand out their promises on one thread.
+pub type Reading<'a> = Pin<Box<dyn Future<Output = Result<Data>> + 'a>>;
+
+/// What every device can do. Nothing above this line knows which one it is.
+pub trait Device {
+    /// The adapter's or processor path's name.
+    fn name(&self) -> String;
+
+    /// True for WebGPU.
+    fn is_gpu(&self) -> bool;
+
+    /// Allocates the plan's slots and those of its named buffers that do not exist yet (zeroed), and
+    /// builds what a replay needs. Errors: a buffer of that name with another size, out of memory, a
+    /// kernel that the driver refuses.
+    fn compile(&mut self, plan: Plan) -> Result<Program>;
+
+    /// Frees a program's slots. Named buffers stay.
+    fn release(&mut self, program: Program);
+
+    /// Makes a named buffer (zeroed) if there is none.
+    fn ensure(&mut self, name: &str, spec: &Spec) -> Result<()>;
+
+    /// Frees a named buffer. Programs that use it must have been released.
+    fn forget(&mut self, name: &str);
+
+    /// Writes into a named buffer, from element `offset` on.
+    fn write(&mut self, name: &str, offset: usize, data: &Data) -> Result<()>;
+
+    /// Runs programs one after another, in one submission.
+    fn submit(&mut self, programs: &[Program]) -> Result<()>;
+
+    /// Reads back, after everything submitted so far.
+    fn read(&mut self, source: Source) -> Reading<'_>;
+
+    /// Shape of a node that [`read`](Self::read) can deliver.
+    fn node(&self, program: Program, name: &str) -> Option<Spec>;
+
+    /// Bytes held.
+    fn bytes(&self) -> u64;
+
+    /// Makes the device fail as if it had been lost (for tests).
+    fn lose(&mut self);
+}

@@ -1,0 +1,3 @@
+//! Objectives: each file is the formula of one paper, in plain Rust. The kernels compute the same.
+
+pub mod pretrain;

@@ -1,0 +1,197 @@
+//! Causal self-attention with its `[T, T]` matrix written out (Vaswani et al. 2017, §3.2.1):
+//! `softmax(Q·Kᵀ/√D + mask)·V`. What flash attention computes without the matrix.
+
+use super::{Dispatch, Op, expect, f, groups, no_gradient, u};
+use crate::Result;
+use crate::device::cpu::{Io, Real};
+use crate::graph::{Backward, Spec, Step};
+
+/// Sizes that every attention op shares.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sizes {
+    pub b: usize,
+    pub t: usize,
+    pub h: usize,
+    pub d: usize,
+}
+
+impl Sizes {
+    /// From qkv `[B, T, 3C]`.
+    pub(super) fn of(qkv: &Spec, h: usize) -> Self {
+        Self { b: qkv.shape[0], t: qkv.shape[1], h, d: qkv.last() / 3 / h }
+    }
+
+    pub(super) fn c(&self) -> usize {
+        self.h * self.d
+    }
+
+    pub(super) fn check(op: &str, reads: &[Spec], h: usize) -> Result<Self> {
+        let ok = reads.first().is_some_and(|q| q.shape.len() == 3 && h > 0 && q.last() % (3 * h) == 0);
+        expect(ok, op, reads)?;
+        Ok(Self::of(&reads[0], h))
+    }
+
+    pub(super) fn constants(&self) -> Vec<(&'static str, super::Constant)> {
+        vec![u("T", self.t), u("H", self.h), u("D", self.d), f("SCALE", self.scale())]
+    }
+
+    pub(super) fn scale(&self) -> f64 {
+        1.0 / (self.d as f64).sqrt()
+    }
+
+    /// For each sequence and head: its index, and where its queries begin in qkv and its output in o.
+    pub(super) fn heads(&self) -> impl Iterator<Item = (usize, usize, usize)> + use<> {
+        let s = *self;
+        (0..s.b * s.h).map(move |i| {
+            let (b, h) = (i / s.h, i % s.h);
+            (i, b * s.t * 3 * s.c() + h * s.d, b * s.t * s.c() + h * s.d)
+        })
+    }
+}
+
+/// reads qkv `[B, T, 3C]`; writes o `[B, T, C]`, probs `[B, H, T, T]`.
+#[derive(Debug)]
+pub struct Attention {
+    /// H.
+    pub heads: usize,
+}
+
+impl Op for Attention {
+    fn name(&self) -> &'static str {
+        "attention"
+    }
+
+    fn outputs(&self) -> &'static [&'static str] {
+        &["", "probs"]
+    }
+
+    fn infer(&self, reads: &[Spec]) -> Result<Vec<Spec>> {
+        let s = Sizes::check(self.name(), reads, self.heads)?;
+        Ok(vec![Spec::float([s.b, s.t, s.c()]), Spec::float([s.b, s.h, s.t, s.t])])
+    }
+
+    fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
+        let s = Sizes::of(io.read_spec(0), self.heads);
+        let (qkv, o, probs) = (io.f(0), io.out(0), io.out(1));
+        let (t, d, c, row) = (s.t, s.d, s.c(), 3 * s.c());
+        for (i, q, out) in s.heads() {
+            let p = &mut probs[i * t * t..][..t * t];
+            F::gemm([t, t, d], (&qkv[q..], [row, 1]), (&qkv[q + c..], [1, row]), (p, t), false);
+            for (r, p) in p.chunks_exact_mut(t).enumerate() {
+                softmax(&mut p[..=r], F::of(s.scale()));
+                p[r + 1..].fill(F::zero());
+            }
+            F::gemm([t, d, t], (p, [t, 1]), (&qkv[q + 2 * c..], [row, 1]), (&mut o[out..], c), false);
+        }
+    }
+
+    fn vjp(&self, back: &mut Backward<'_>, step: &Step) -> Result<()> {
+        let Some(d) = back.only(step) else { return Ok(()) };
+        let (qkv, probs) = (step.reads[0], step.writes[1]);
+        let scores = back.push(probs, AttentionGradScores { heads: self.heads }, &[qkv, d, probs])?;
+        let dqkv = back.push(qkv, AttentionGrad { heads: self.heads }, &[qkv, d, probs, scores])?;
+        back.set(qkv, dqkv)
+    }
+
+    fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
+        let s = Sizes::of(&reads[0], self.heads);
+        Dispatch { shader: "attention", constants: s.constants(), workgroups: groups(s.b * s.h * s.t, 1) }
+    }
+}
+
+/// `x ← softmax(scale · x)`.
+pub(super) fn softmax<F: Real>(x: &mut [F], scale: F) {
+    let max = x.iter().copied().fold(F::neg_infinity(), F::max);
+    let mut sum = F::zero();
+    for x in x.iter_mut() {
+        *x = ((*x - max) * scale).expo();
+        sum += *x;
+    }
+    x.iter_mut().for_each(|x| *x /= sum);
+}
+
+/// reads qkv, do `[B, T, C]`, probs; writes the gradient of the unscaled scores `[B, H, T, T]`:
+/// `SCALE · P ∘ (dO·Vᵀ − rowsum(P ∘ dO·Vᵀ))`.
+#[derive(Debug)]
+pub struct AttentionGradScores {
+    /// H.
+    pub heads: usize,
+}
+
+impl Op for AttentionGradScores {
+    fn name(&self) -> &'static str {
+        "attention_grad_scores"
+    }
+
+    fn infer(&self, reads: &[Spec]) -> Result<Vec<Spec>> {
+        let s = Sizes::check(self.name(), reads, self.heads)?;
+        Ok(vec![Spec::float([s.b, s.h, s.t, s.t])])
+    }
+
+    fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
+        let s = Sizes::of(io.read_spec(0), self.heads);
+        let (qkv, dout, probs, ds) = (io.f(0), io.f(1), io.f(2), io.out(0));
+        let (t, d, c, row) = (s.t, s.d, s.c(), 3 * s.c());
+        for (i, q, out) in s.heads() {
+            let (p, ds) = (&probs[i * t * t..][..t * t], &mut ds[i * t * t..][..t * t]);
+            F::gemm([t, t, d], (&dout[out..], [c, 1]), (&qkv[q + 2 * c..], [1, row]), (ds, t), false);
+            for (p, ds) in p.chunks_exact(t).zip(ds.chunks_exact_mut(t)) {
+                let dot = p.iter().zip(ds.iter()).map(|(&p, &d)| p * d).sum::<F>();
+                for (ds, &p) in ds.iter_mut().zip(p) {
+                    *ds = F::of(s.scale()) * p * (*ds - dot);
+                }
+            }
+        }
+    }
+
+    fn vjp(&self, _: &mut Backward<'_>, _: &Step) -> Result<()> {
+        no_gradient(self.name())
+    }
+
+    fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
+        let s = Sizes::of(&reads[0], self.heads);
+        let workgroups = groups(s.b * s.h * s.t, 1);
+        Dispatch { shader: "attention_grad_scores", constants: s.constants(), workgroups }
+    }
+}
+
+/// reads qkv, do, probs, ds `[B, H, T, T]`; writes dqkv `[B, T, 3C]`: `dQ = dS·K, dK = dSᵀ·Q, dV = Pᵀ·dO`.
+#[derive(Debug)]
+pub struct AttentionGrad {
+    /// H.
+    pub heads: usize,
+}
+
+impl Op for AttentionGrad {
+    fn name(&self) -> &'static str {
+        "attention_grad"
+    }
+
+    fn infer(&self, reads: &[Spec]) -> Result<Vec<Spec>> {
+        Sizes::check(self.name(), reads, self.heads)?;
+        Ok(vec![reads[0].clone()])
+    }
+
+    fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
+        let s = Sizes::of(io.read_spec(0), self.heads);
+        let (qkv, dout, probs, ds, dqkv) = (io.f(0), io.f(1), io.f(2), io.f(3), io.out(0));
+        let (t, d, c, row) = (s.t, s.d, s.c(), 3 * s.c());
+        for (i, q, out) in s.heads() {
+            let (p, ds) = (&probs[i * t * t..][..t * t], &ds[i * t * t..][..t * t]);
+            F::gemm([t, d, t], (ds, [t, 1]), (&qkv[q + c..], [row, 1]), (&mut dqkv[q..], row), false);
+            F::gemm([t, d, t], (ds, [1, t]), (&qkv[q..], [row, 1]), (&mut dqkv[q + c..], row), false);
+            F::gemm([t, d, t], (p, [1, t]), (&dout[out..], [c, 1]), (&mut dqkv[q + 2 * c..], row), false);
+        }
+    }
+
+    fn vjp(&self, _: &mut Backward<'_>, _: &Step) -> Result<()> {
+        no_gradient(self.name())
+    }
+
+    fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
+        let s = Sizes::of(&reads[0], self.heads);
+        let n = s.b * s.t * s.c();
+        let constants = vec![u("N", n), u("T", s.t), u("H", s.h), u("D", s.d)];
+        Dispatch { shader: "attention_grad", constants, workgroups: groups(n, 64) }
+    }
+}

@@ -1,0 +1,244 @@
+//! `y = x · W + b`, with GELU or a residual added on the way out. GPT-2 stores W as `[K, N]` (Conv1D);
+//! the tied head multiplies by the transpose of the embedding, `[N, K]`.
+
+use super::{Dispatch, GeluGrad, Op, expect, flag, groups, no_gradient, u};
+use crate::Result;
+use crate::device::cpu::{Io, Real};
+use crate::graph::{Backward, Spec, Step, Value};
+
+/// reads x `[.., K]`, w `[K, N]` (or `[N, K]` if `transposed`), then b `[N]` if `bias`, then a residual
+/// `[.., N]` if `residual`; writes y `[.., N]`, and if `gelu` also what went into the GELU.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Linear {
+    /// w is `[N, K]`.
+    pub transposed: bool,
+    /// There is a bias.
+    pub bias: bool,
+    /// GELU (tanh form, Hendrycks & Gimpel 2016) on the way out.
+    pub gelu: bool,
+    /// Another value is added on the way out.
+    pub residual: bool,
+}
+
+/// GELU in its tanh form, and its derivative. tanh through exp, clamped: some GPU drivers' tanh is far
+/// off, and all devices should compute the same thing.
+pub(super) fn gelu<F: Real>(x: F) -> (F, F) {
+    let k = F::of(0.797_884_560_802_865_4); // √(2/π)
+    let a = F::of(0.044_715);
+    let z = (k * (x + a * x * x * x)).max(F::of(-15.0)).min(F::of(15.0));
+    let tanh = F::one() - F::of(2.0) / (F::one() + (z + z).expo());
+    let half = F::of(0.5);
+    let slope = k * (F::one() + F::of(3.0) * a * x * x);
+    (half * x * (F::one() + tanh), half * (F::one() + tanh) + half * x * (F::one() - tanh * tanh) * slope)
+}
+
+impl Linear {
+    fn sizes(&self, w: &Spec) -> (usize, usize) {
+        let (rows, last) = (w.rows(), w.last());
+        if self.transposed { (last, rows) } else { (rows, last) }
+    }
+
+    fn strides(&self, k: usize, n: usize) -> [usize; 2] {
+        if self.transposed { [1, k] } else { [n, 1] }
+    }
+}
+
+impl Op for Linear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn outputs(&self) -> &'static [&'static str] {
+        if self.gelu { &["", "pre"] } else { &[""] }
+    }
+
+    fn infer(&self, reads: &[Spec]) -> Result<Vec<Spec>> {
+        expect(reads.len() == 2 + usize::from(self.bias) + usize::from(self.residual), self.name(), reads)?;
+        let (k, n) = self.sizes(&reads[1]);
+        let ok = reads[0].last() == k
+            && k % 4 == 0
+            && n % 4 == 0
+            && (!self.bias || reads[2].len() == n)
+            && (!self.residual || reads[reads.len() - 1].len() == reads[0].rows() * n);
+        expect(ok, self.name(), reads)?;
+        let mut shape = reads[0].shape.clone();
+        if let Some(last) = shape.last_mut() {
+            *last = n;
+        }
+        Ok(vec![Spec::float(shape); if self.gelu { 2 } else { 1 }])
+    }
+
+    fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
+        let (m, (k, n)) = (io.read_spec(0).rows(), self.sizes(io.read_spec(1)));
+        let (x, w, y) = (io.f(0), io.f(1), io.out(0));
+        let mut at = 2;
+        if self.bias {
+            let bias = io.f(at);
+            y.chunks_exact_mut(n).for_each(|row| row.copy_from_slice(bias));
+            at += 1;
+        }
+        F::gemm([m, n, k], (x, [k, 1]), (w, self.strides(k, n)), (y, n), self.bias);
+        if self.gelu {
+            let pre = io.out(1);
+            pre.copy_from_slice(y);
+            y.iter_mut().for_each(|y| *y = gelu(*y).0);
+        }
+        if self.residual {
+            for (y, &r) in y.iter_mut().zip(io.f(at)) {
+                *y += r;
+            }
+        }
+    }
+
+    fn vjp(&self, back: &mut Backward<'_>, step: &Step) -> Result<()> {
+        let Some(dy) = back.only(step) else { return Ok(()) };
+        let (x, w) = (step.reads[0], step.reads[1]);
+        if self.residual {
+            back.set(step.reads[step.reads.len() - 1], dy)?;
+        }
+        let d = if self.gelu { back.push(step.writes[1], GeluGrad, &[dy, step.writes[1]])? } else { dy };
+        if let Some(dw) = back.parameter(w) {
+            let op = LinearGradWeight { transposed: self.transposed, bias: self.bias };
+            let bias = if self.bias { back.parameter(step.reads[2]) } else { None };
+            let writes: Vec<Value> = [Some(dw), bias].into_iter().flatten().collect();
+            back.push_into(op, &[x, d], &writes)?;
+        }
+        let dx = back.push(x, LinearGradInput { transposed: self.transposed }, &[d, w])?;
+        back.set(x, dx)
+    }
+
+    fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
+        let (m, (k, n)) = (reads[0].rows(), self.sizes(&reads[1]));
+        let shader = match (self.transposed, self.bias, self.gelu, self.residual) {
+            (false, true, false, false) => "linear",
+            (false, true, true, false) => "linear_gelu",
+            (false, true, false, true) => "linear_residual",
+            _ => "linear_plain",
+        };
+        let mut constants = vec![u("M", m), u("K", k), u("N", n)];
+        if shader == "linear_plain" {
+            constants.push(flag("TRANSPOSED", self.transposed));
+        }
+        Dispatch { shader, constants, workgroups: tiles(m, n) }
+    }
+}
+
+/// Workgroups of 64 threads, each thread an 8 × 8 tile: `[8 rows · 8, 8 columns · 8]` a workgroup.
+fn tiles(rows: usize, columns: usize) -> [u32; 3] {
+    [columns.div_ceil(64) as u32, rows.div_ceil(64) as u32, 1]
+}
+
+/// reads dy `[.., N]`, w; writes dx `[.., K]`.
+#[derive(Debug)]
+pub struct LinearGradInput {
+    /// w is `[N, K]`.
+    pub transposed: bool,
+}
+
+impl LinearGradInput {
+    fn forward(&self) -> Linear {
+        Linear { transposed: self.transposed, ..Linear::default() }
+    }
+}
+
+impl Op for LinearGradInput {
+    fn name(&self) -> &'static str {
+        "linear_grad_input"
+    }
+
+    fn infer(&self, reads: &[Spec]) -> Result<Vec<Spec>> {
+        expect(reads.len() == 2, self.name(), reads)?;
+        let (k, n) = self.forward().sizes(&reads[1]);
+        expect(reads[0].last() == n, self.name(), reads)?;
+        let mut shape = reads[0].shape.clone();
+        if let Some(last) = shape.last_mut() {
+            *last = k;
+        }
+        Ok(vec![Spec::float(shape)])
+    }
+
+    fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
+        let (m, (k, n)) = (io.read_spec(0).rows(), self.forward().sizes(io.read_spec(1)));
+        let [a, b] = self.forward().strides(k, n);
+        let (dy, w, dx) = (io.f(0), io.f(1), io.out(0));
+        F::gemm([m, k, n], (dy, [n, 1]), (w, [b, a]), (dx, k), false);
+    }
+
+    fn vjp(&self, _: &mut Backward<'_>, _: &Step) -> Result<()> {
+        no_gradient(self.name())
+    }
+
+    // dx = dy · Wᵀ is a plain product with the other orientation.
+    fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
+        let (m, (k, n)) = (reads[0].rows(), self.forward().sizes(&reads[1]));
+        let constants = vec![u("M", m), u("K", n), u("N", k), flag("TRANSPOSED", !self.transposed)];
+        Dispatch { shader: "linear_plain", constants, workgroups: tiles(m, k) }
+    }
+}
+
+/// reads x `[.., K]`, dy `[.., N]`; adds to dw (shaped as w), and db `[N]` if `bias`.
+#[derive(Debug)]
+pub struct LinearGradWeight {
+    /// w is `[N, K]`.
+    pub transposed: bool,
+    /// There is a bias.
+    pub bias: bool,
+}
+
+impl Op for LinearGradWeight {
+    fn name(&self) -> &'static str {
+        "linear_grad_weight"
+    }
+
+    fn outputs(&self) -> &'static [&'static str] {
+        if self.bias { &["", "bias"] } else { &[""] }
+    }
+
+    fn infer(&self, reads: &[Spec]) -> Result<Vec<Spec>> {
+        expect(reads.len() == 2 && reads[0].rows() == reads[1].rows(), self.name(), reads)?;
+        let (k, n) = (reads[0].last(), reads[1].last());
+        let mut specs = vec![Spec::float(if self.transposed { [n, k] } else { [k, n] })];
+        if self.bias {
+            specs.push(Spec::float([n]));
+        }
+        Ok(specs)
+    }
+
+    fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
+        let (m, k, n) = (io.read_spec(0).rows(), io.read_spec(0).last(), io.read_spec(1).last());
+        let (x, dy, dw) = (io.f(0), io.f(1), io.out(0));
+        if self.transposed {
+            F::gemm([n, k, m], (dy, [1, n]), (x, [k, 1]), (dw, k), true);
+        } else {
+            F::gemm([k, n, m], (x, [1, k]), (dy, [n, 1]), (dw, n), true);
+        }
+        if self.bias {
+            let db = io.out(1);
+            for row in dy.chunks_exact(n) {
+                for (d, &g) in db.iter_mut().zip(row) {
+                    *d += g;
+                }
+            }
+        }
+    }
+
+    fn vjp(&self, _: &mut Backward<'_>, _: &Step) -> Result<()> {
+        no_gradient(self.name())
+    }
+
+    fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
+        let (m, k, n) = (reads[0].rows(), reads[0].last(), reads[1].last());
+        let (rows, columns) = if self.transposed { (n, k) } else { (k, n) };
+        let constants = vec![u("M", m), u("ROWS", rows), u("COLUMNS", columns)];
+        // A 4 × 4 tile a thread: weight matrices are small, and more threads hide the long sum over M.
+        let workgroups = groups(rows.div_ceil(4) * columns.div_ceil(4), 64);
+        match (self.bias, self.transposed) {
+            (true, _) => Dispatch { shader: "linear_grad_weight", constants, workgroups },
+            (false, transposed) => Dispatch {
+                shader: "linear_grad_weight_plain",
+                constants: [constants, vec![flag("TRANSPOSED", transposed)]].concat(),
+                workgroups,
+            },
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Draws the next token on the device: temperature, top-k, top-p (Holtzman et al. 2019, nucleus).
+
+use super::{Dispatch, Op, State, expect, groups, no_gradient, u};
+use crate::Result;
+use crate::device::cpu::{Io, Real};
+use crate::graph::{Backward, DType, Spec, Step};
+use crate::rng::{Stream, threefry, unit};
+
+/// reads logits `[B, 1, Vp]`, state, settings `[4]` u32 (bits of temperature, top_k, bits of top_p, seed),
+/// lengths `[B]` u32 of the prompts; writes tokens `[B, P]` u32 at `state.position + 1`, unless that is
+/// still prompt.
+///
+/// A token stays if fewer than top_k tokens precede it in order of logit (then index), and if the
+/// probability of those that precede it is less than top_p; the likeliest always stays. The draw is the
+/// inverse of the cumulative sum over the kept tokens in order of index, at the 24-bit uniform of counter
+/// `(position, b)`. Temperature 0 is greedy.
+#[derive(Debug)]
+pub struct Sample {
+    /// V.
+    pub vocab: usize,
+    /// P.
+    pub positions: usize,
+}
+
+impl Op for Sample {
+    fn name(&self) -> &'static str {
+        "sample"
+    }
+
+    fn infer(&self, reads: &[Spec]) -> Result<Vec<Spec>> {
+        let ok = reads.len() == 4
+            && reads[0].last() >= self.vocab
+            && reads[2].len() == 4
+            && reads[3].len() == reads[0].rows()
+            && reads[1..].iter().all(|r| r.dtype == DType::U32);
+        expect(ok, self.name(), reads)?;
+        Ok(vec![Spec::u32([reads[0].rows(), self.positions])])
+    }
+
+    fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
+        let width = io.read_spec(0).last();
+        let (logits, state, settings, lengths) = (io.f(0), State::from_words(io.u(1)), io.u(2), io.u(3));
+        let tokens = io.out_u(0);
+        let next = state.position as usize + 1;
+        for (b, row) in logits.chunks_exact(width).enumerate() {
+            if next >= lengths[b] as usize && next < self.positions {
+                let uniform =
+                    unit(threefry([settings[3], Stream::Sample as u32], [state.position, b as u32])[0]);
+                tokens[b * self.positions + next] = draw(&row[..self.vocab], settings, uniform);
+            }
+        }
+    }
+
+    fn vjp(&self, _: &mut Backward<'_>, _: &Step) -> Result<()> {
+        no_gradient(self.name())
+    }
+
+    fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
+        let rows = reads[0].rows();
+        let constants = vec![u("WIDTH", reads[0].last()), u("V", self.vocab), u("P", self.positions)];
+        Dispatch { shader: "sample", constants, workgroups: groups(rows, 1) }
+    }
+}
+
+fn draw<F: Real>(logits: &[F], settings: &[u32], uniform: f32) -> u32 {
+    let temperature = F::of(f64::from(f32::from_bits(settings[0])));
+    let (top_k, top_p) = (settings[1] as usize, F::of(f64::from(f32::from_bits(settings[2]))));
+    let mut order: Vec<usize> = (0..logits.len()).collect();
+    order.sort_by(|&a, &b| {
+        logits[b].partial_cmp(&logits[a]).unwrap_or(std::cmp::Ordering::Equal).then(a.cmp(&b))
+    });
+    let best = order[0];
+    if temperature <= F::zero() {
+        return best as u32;
+    }
+    let mut weights: Vec<F> = logits.iter().map(|&x| ((x - logits[best]) / temperature).expo()).collect();
+    let total = weights.iter().copied().sum::<F>();
+    let mut before = F::zero();
+    for (rank, &i) in order.iter().enumerate() {
+        let weight = weights[i];
+        let kept = rank == 0 || ((top_k == 0 || rank < top_k) && before < top_p * total);
+        before += weight;
+        if !kept {
+            weights[i] = F::zero();
+        }
+    }
+    let target = F::of(f64::from(uniform)) * weights.iter().copied().sum::<F>();
+    let mut sum = F::zero();
+    let mut last = best;
+    for (i, &w) in weights.iter().enumerate().filter(|(_, w)| **w > F::zero()) {
+        sum += w;
+        last = i;
+        if sum > target {
+            break;
+        }
+    }
+    last as u32
+}
