@@ -70,6 +70,9 @@ pub trait Device {
     /// Makes a named buffer (zeroed) if there is none.
     fn ensure(&mut self, name: &str, spec: &Spec) -> Result<()>;
 
+    /// Frees everything: all programs and all named buffers.
+    fn clear(&mut self);
+
     /// Frees a named buffer. Programs that use it must have been released.
     fn forget(&mut self, name: &str);
 

@@ -10,4 +10,5 @@ mod tape;
 
 pub use grad::Backward;
 pub use plan::{Location, Plan, PlanStep};
+pub(crate) use tape::ALIGN;
 pub use tape::{DType, Spec, Step, Tape, Value};

@@ -14,6 +14,9 @@ use crate::{Error, Result};
 use io::Storage;
 use std::collections::HashMap;
 
+/// Largest buffer: 1 GiB of f32. Beyond it a 32-bit wasm memory could not hold a training step.
+const MAX_ELEMENTS: usize = 1 << 28;
+
 /// See the module. `Cpu<f32>` is the device, `Cpu<f64>` the reference.
 #[derive(Debug, Default)]
 pub struct Cpu<F> {
@@ -107,6 +110,12 @@ impl<F: Real> Device for Cpu<F> {
         for (name, spec) in &plan.buffers {
             self.ensure(name, spec)?;
         }
+        if let Some((_, len)) = plan.slots.iter().find(|(_, len)| *len > MAX_ELEMENTS) {
+            return Err(Error::OutOfMemory {
+                device: self.name(),
+                detail: format!("an activation of {len} elements, the limit is {MAX_ELEMENTS}"),
+            });
+        }
         let slots = plan.slots.iter().map(|&(dtype, len)| Storage::zeros(dtype, len)).collect();
         self.programs.push(Some(Compiled { plan, slots }));
         Ok(Program(self.programs.len() - 1))
@@ -123,10 +132,21 @@ impl<F: Real> Device for Cpu<F> {
             Some(storage) if storage.len() == spec.len() && storage.dtype() == spec.dtype => Ok(()),
             Some(_) => Err(Error::Graph(format!("buffer {name} exists with another size"))),
             None => {
+                if spec.len() > MAX_ELEMENTS {
+                    return Err(Error::OutOfMemory {
+                        device: self.name(),
+                        detail: format!("buffer {name} wants {} elements, the limit is {MAX_ELEMENTS}", spec.len()),
+                    });
+                }
                 self.buffers.insert(name.to_string(), Storage::zeros(spec.dtype, spec.len()));
                 Ok(())
             }
         }
+    }
+
+    fn clear(&mut self) {
+        self.buffers.clear();
+        self.programs.clear();
     }
 
     fn forget(&mut self, name: &str) {

@@ -1,0 +1,116 @@
+//! GPT-2's forward pass (Radford et al. 2019): pre-LN blocks, learned positions, GELU, tied head.
+
+use super::params::{Params, padded_vocab};
+use crate::Result;
+use crate::graph::{Spec, Tape, Value};
+use crate::ops;
+use crate::protocol::{Attention, ModelConfig};
+
+/// A model whose parameters are on a tape.
+#[derive(Clone, Debug)]
+pub struct Gpt {
+    config: ModelConfig,
+    values: Vec<Value>,
+}
+
+/// What a decoding pass works on, beside the weights.
+#[derive(Clone, Copy, Debug)]
+pub struct DecodeInputs {
+    /// tokens `[B, P]` u32, written as they are sampled.
+    pub tokens: Value,
+    /// The step's scalars; `position` is the one being decoded.
+    pub state: Value,
+}
+
+impl Gpt {
+    /// Puts the parameters on the tape: buffer `params`, and `grads` beside it if `train`.
+    pub fn new(tape: &mut Tape, config: &ModelConfig, params: &Params, train: bool) -> Result<Self> {
+        tape.buffer("params", Spec::float([params.len]));
+        if train {
+            tape.buffer("grads", Spec::float([params.len]));
+        }
+        let values = params
+            .entries
+            .iter()
+            .map(|e| tape.parameter(&e.name, e.offset, &e.padded))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Self { config: config.clone(), values })
+    }
+
+    fn wte(&self) -> Value {
+        self.values[0]
+    }
+
+    fn wpe(&self) -> Value {
+        self.values[1]
+    }
+
+    /// The twelve parameters of block `layer`, in the order of `param_shapes`.
+    fn block(&self, layer: usize) -> &[Value] {
+        &self.values[2 + 12 * layer..][..12]
+    }
+
+    /// tokens `[B, T]` → logits `[B, T, Vp]`, Vp being V rounded up to a multiple of 4.
+    pub fn logits(&self, tape: &mut Tape, tokens: Value) -> Result<Value> {
+        let mut x = tape.push1("embed", ops::Embed, &[tokens, self.wte(), self.wpe()])?;
+        let heads = self.config.n_head;
+        for layer in 0..self.config.n_layer {
+            x = self.layer(tape, layer, x, |tape, qkv| match self.config.attention {
+                Attention::Flash => Ok(tape.push("attn", ops::FlashAttention { heads }, &[qkv])?[0]),
+                Attention::Materialised => Ok(tape.push("attn", ops::Attention { heads }, &[qkv])?[0]),
+            })?;
+        }
+        self.head(tape, x)
+    }
+
+    /// One position → logits `[B, 1, Vp]`, with keys and values kept in buffers `kv.0`, `kv.1`, ….
+    pub fn decode(&self, tape: &mut Tape, inputs: DecodeInputs) -> Result<Value> {
+        let DecodeInputs { tokens, state } = inputs;
+        let [batch, positions] = [tape.spec(tokens).shape[0], tape.spec(tokens).shape[1]];
+        let mut x = tape.push1("embed", ops::EmbedAt, &[tokens, self.wte(), self.wpe(), state])?;
+        let heads = self.config.n_head;
+        for layer in 0..self.config.n_layer {
+            let cache = Spec::float([batch, positions, 2 * self.config.n_embd]);
+            let cache = tape.buffer(&format!("kv.{layer}"), cache);
+            x = self.layer(tape, layer, x, |tape, qkv| {
+                tape.push_into(ops::KvAppend { positions }, &[qkv, state], &[cache])?;
+                tape.push1("attn", ops::AttentionCached { heads }, &[qkv, cache, state])
+            })?;
+        }
+        self.head(tape, x)
+    }
+
+    /// x ← x + attention(ln_1(x)); x ← x + mlp(ln_2(x)).
+    fn layer(
+        &self,
+        tape: &mut Tape,
+        layer: usize,
+        x: Value,
+        attend: impl FnOnce(&mut Tape, Value) -> Result<Value>,
+    ) -> Result<Value> {
+        let w = self.block(layer);
+        let affine = ops::Linear { bias: true, ..Default::default() };
+        let residual = ops::Linear { residual: true, ..affine };
+        let gelu = ops::Linear { gelu: true, ..affine };
+        tape.scoped_as(&format!("block.{layer}"), |tape| {
+            let h = tape.push("ln_1", ops::Norm, &[x, w[0], w[1]])?[0];
+            let qkv = tape.push1("attn.qkv", affine, &[h, w[2], w[3]])?;
+            let o = attend(tape, qkv)?;
+            let x = tape.push1("attn.residual", residual, &[o, w[4], w[5], x])?;
+            let h = tape.push("ln_2", ops::Norm, &[x, w[6], w[7]])?[0];
+            let h = tape.push("mlp.hidden", gelu, &[h, w[8], w[9]])?[0];
+            tape.push1("mlp.residual", residual, &[h, w[10], w[11], x])
+        })
+    }
+
+    fn head(&self, tape: &mut Tape, x: Value) -> Result<Value> {
+        let last = self.values.len();
+        let h = tape.push("ln_f", ops::Norm, &[x, self.values[last - 2], self.values[last - 1]])?[0];
+        tape.push1("logits", ops::Linear { transposed: true, ..Default::default() }, &[h, self.wte()])
+    }
+
+    /// V and Vp.
+    pub fn vocab(&self) -> (usize, usize) {
+        (self.config.vocab_size, padded_vocab(self.config.vocab_size))
+    }
+}

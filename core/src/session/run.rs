@@ -1,0 +1,322 @@
+//! One run: a trainer, a generator, and what is said about them.
+
+use super::choose;
+use crate::data::Loader;
+use crate::device::{Data, Source};
+use crate::generate::{Generator, Scorer};
+use crate::graph::Spec;
+use crate::model::{ModelFolder, TrainerState};
+use crate::protocol::{Attention, DeviceReport, Event, Fault, Progress, RunConfig, SampleConfig, Started};
+use crate::text::Tokenizer;
+use crate::train::{Trainer, TrainerTensors};
+use crate::{Error, Result};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+#[cfg(not(target_arch = "wasm32"))]
+use std::time::Instant;
+#[cfg(target_arch = "wasm32")]
+use web_time::Instant;
+
+/// How long a turn should take: short enough that a pause acts within 100 ms.
+const TURN: Duration = Duration::from_millis(40);
+
+pub(super) struct Run {
+    config: RunConfig,
+    trainer: Trainer,
+    generator: Generator,
+    tokenizer: Tokenizer,
+    report: DeviceReport,
+    floor: Option<f64>,
+    bigram: Option<f64>,
+    tokens: Option<u64>,
+    held_out: Vec<u32>,
+    pace: Pace,
+    good: u64,
+}
+
+impl Run {
+    /// Builds a run, from nothing or from a model folder (with its trainer's state, where it has one).
+    pub(super) async fn new(
+        mut config: RunConfig,
+        folder: Option<ModelFolder>,
+        loader: &mut dyn Loader,
+        emit: &mut dyn FnMut(Event),
+    ) -> Result<Self> {
+        let context = config.model.n_positions;
+        if context == 0 {
+            return Err(Error::Config("n_positions is 0: it must be 1 to 1024".into()));
+        }
+        let mut progress = |what: &str, fraction: f32| emit(Event::Preparing { what: what.into(), fraction });
+        let given = folder.as_ref().and_then(|f| f.tokenizer.as_ref());
+        if folder.is_some() && given.is_none() {
+            let message = "the model has no tokenizer.json: add it to the folder, so that text can be read";
+            return Err(Error::Checkpoint(message.into()));
+        }
+        let mut material = loader.load(&config.source, context, given, &mut progress)?;
+        if config.model.vocab_size == 0 {
+            config.model.vocab_size = material.tokenizer.vocab_size();
+        }
+        crate::model::check_config(&config.model)?;
+        check_vocabulary(&config, &material.tokenizer)?;
+        progress("choosing the device", 0.0);
+        let (device, report) = choose::open(config.device, &config.model, config.train.batch).await?;
+        progress("building the model", 0.5);
+        let tokens = match &material.training {
+            crate::data::Training::Text(tokens) => Some(tokens.len() as u64),
+            crate::data::Training::Rows(_) => None,
+        };
+        let tokenizer = material.tokenizer.clone();
+        let (floor, bigram) = (material.floor.take(), material.bigram.take());
+        let held_out = material.validation[..material.validation.len().min(context + 1)].to_vec();
+        let mut trainer = Trainer::new(device, &config.model, &config.train, config.seed, material)?;
+        match folder {
+            None => trainer.init()?,
+            Some(folder) => restore(&mut trainer, &folder)?,
+        }
+        let generator = Generator::new(&mut *trainer.device, &config.model, &trainer.params)?;
+        progress("building the model", 1.0);
+        let good = trainer.step();
+        let pace = Pace::default();
+        Ok(Self { config, trainer, generator, tokenizer, report, floor, bigram, tokens, held_out, pace, good })
+    }
+
+    pub(super) fn config(&self) -> &RunConfig {
+        &self.config
+    }
+
+    pub(super) fn report(&self) -> &DeviceReport {
+        &self.report
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.trainer.step() >= self.config.train.steps
+    }
+
+    pub(super) fn started(&self) -> Started {
+        Started {
+            config: self.config.clone(),
+            parameters: self.config.model.parameters(),
+            bytes: self.trainer.device.bytes(),
+            step: self.trainer.step(),
+            floor: self.floor,
+            bigram: self.bigram,
+            tokens: self.tokens,
+            device: self.report.clone(),
+        }
+    }
+
+    pub(super) fn reset(&mut self, seed: u32) -> Result<()> {
+        self.config.seed = seed;
+        self.trainer.set_seed(seed);
+        self.trainer.init()?;
+        self.good = 0;
+        self.pace.windows.clear();
+        Ok(())
+    }
+
+    /// A turn of training. False when all steps are done.
+    pub(super) async fn advance(&mut self, steps_per_second: u32, emit: &mut dyn FnMut(Event)) -> Result<bool> {
+        if self.is_done() {
+            return Ok(false);
+        }
+        let steps = match self.pace.due(steps_per_second) {
+            0 => return Ok(true),
+            steps => steps,
+        };
+        self.steps(steps, emit).await?;
+        Ok(!self.is_done())
+    }
+
+    /// Trains at most `steps` steps: fewer where a validation, a checkpoint or the end comes first, so that
+    /// these happen after the same steps however the run is cut into turns.
+    pub(super) async fn steps(&mut self, steps: u64, emit: &mut dyn FnMut(Event)) -> Result<()> {
+        let now = self.trainer.step();
+        let train = &self.config.train;
+        let until = |every: u64| if every == 0 { u64::MAX } else { every - now % every };
+        let limit = [until(train.validate_every), until(train.checkpoint_every), train.steps - now];
+        let steps = limit.into_iter().fold(steps.min(self.trainer.most_steps()), u64::min).max(1);
+        let (validate_every, checkpoint_every) = (train.validate_every, train.checkpoint_every);
+
+        let start = Instant::now();
+        self.trainer.submit(steps)?;
+        let measured = self.trainer.collect().await?;
+        self.pace.took(steps, start.elapsed(), steps * self.trainer.tokens_per_step());
+        if let Some(bad) = measured.iter().find(|m| !m.loss.is_finite()) {
+            let (step, loss, good) = (bad.step, bad.loss.to_string(), self.good);
+            return Err(Error::Diverged { step, loss, good });
+        }
+        let step = self.trainer.step();
+        emit(Event::Progress(Progress {
+            step,
+            grad_norm: measured.last().map_or(0.0, |m| m.grad_norm),
+            losses: measured.iter().map(|m| (m.step, m.loss)).collect(),
+            learning_rate: self.trainer.learning_rate(),
+            num_tokens: self.trainer.num_tokens(),
+            tokens_per_second: self.pace.tokens_per_second(),
+        }));
+        let at = |every: u64| every != 0 && step.is_multiple_of(every);
+        if at(validate_every) || step == self.config.train.steps {
+            emit(Event::Validation { step, loss: self.trainer.validate().await? });
+        }
+        if at(checkpoint_every) || step == self.config.train.steps {
+            emit(self.checkpoint().await?);
+        }
+        Ok(())
+    }
+
+    /// The model folder, with the run's state if `trainer`.
+    pub(super) async fn folder(&mut self, trainer: bool) -> Result<ModelFolder> {
+        let flat = self.trainer.tensors().await?;
+        if let Some(bad) = flat.params.iter().find(|x| !x.is_finite()) {
+            return Err(Error::Diverged { step: self.trainer.step(), loss: bad.to_string(), good: self.good });
+        }
+        let params = &self.trainer.params;
+        let state = trainer.then(|| TrainerState {
+            run: self.config.clone(),
+            step: self.trainer.step(),
+            num_tokens: self.trainer.num_tokens(),
+            exp_avg: params.tensors(&flat.m),
+            exp_avg_sq: params.tensors(&flat.v),
+        });
+        Ok(ModelFolder {
+            config: self.config.model.clone(),
+            tensors: params.tensors(&flat.params),
+            tokenizer: Some(self.tokenizer.clone()),
+            trainer: state,
+        })
+    }
+
+    pub(super) async fn checkpoint(&mut self) -> Result<Event> {
+        let zip = self.folder(true).await?.to_zip()?;
+        self.good = self.trainer.step();
+        Ok(Event::Checkpoint { step: self.good, zip })
+    }
+
+    pub(super) async fn export(&mut self) -> Result<Event> {
+        let zip = self.folder(false).await?.to_zip()?;
+        let name = format!("gradus-{}-step-{}.zip", self.config.model.parameters(), self.trainer.step());
+        Ok(Event::Exported { name, zip })
+    }
+
+    pub(super) async fn sample(&mut self, settings: &SampleConfig) -> Result<Event> {
+        let mut prompt = self.tokenizer.encode(&settings.prompt)?;
+        // Documents begin after an end-of-text token; a text without one begins on a new line.
+        if let Some(eos) = self.tokenizer.eos() {
+            prompt.insert(0, eos);
+        } else if prompt.is_empty() {
+            prompt = self.tokenizer.encode("\n").unwrap_or_default();
+        }
+        if prompt.is_empty() {
+            prompt.push(0);
+        }
+        let settings = SampleConfig { max_tokens: settings.max_tokens.min(4096), ..settings.clone() };
+        let stop = self.tokenizer.eos();
+        let device = &mut *self.trainer.device;
+        let made = self.generator.generate(device, &prompt, &settings, stop).await?;
+        Ok(Event::Sample {
+            step: self.trainer.step(),
+            prompt: settings.prompt,
+            tokens: self.tokenizer.pieces(&made),
+        })
+    }
+
+    /// One node of the forward pass over the first held-out window. Attention is materialised for this, so
+    /// that its probabilities exist to be looked at: the weights and the mathematics are the same.
+    pub(super) async fn probe(&mut self, node: &str) -> Result<Event> {
+        let model = crate::protocol::ModelConfig { attention: Attention::Materialised, ..self.config.model.clone() };
+        let device = &mut *self.trainer.device;
+        let scorer = Scorer::new(device, &model, &self.trainer.params, 1, self.held_out.len() - 1)?;
+        let result = async {
+            let spec = device.node(scorer.program(), node).ok_or_else(|| {
+                Error::Config(format!("there is no node {node}: try block.0.attn.probs, or logits"))
+            })?;
+            scorer.score(device, std::slice::from_ref(&self.held_out)).await?;
+            let values = device.read(Source::Node(scorer.program(), node.into())).await?.floats();
+            Ok(Event::Probe { node: node.into(), shape: spec.shape, values })
+        }
+        .await;
+        scorer.release(device);
+        result
+    }
+
+    pub(super) fn fault(&mut self, fault: Fault) -> Result<()> {
+        let device = &mut self.trainer.device;
+        match fault {
+            Fault::Panic => Ok(()),
+            Fault::DeviceLost => {
+                device.lose();
+                Ok(())
+            }
+            Fault::OutOfMemory => device.ensure("fault", &Spec::float([1 << 30])),
+            Fault::Nan => device.write("params", 0, &Data::Float(vec![f32::NAN; self.trainer.params.len])),
+        }
+    }
+}
+
+fn restore(trainer: &mut Trainer, folder: &ModelFolder) -> Result<()> {
+    let params = trainer.params.flatten(&folder.tensors);
+    let zeros = || vec![0.0; params.len()];
+    let (step, m, v) = match &folder.trainer {
+        Some(state) => {
+            (state.step, trainer.params.flatten(&state.exp_avg), trainer.params.flatten(&state.exp_avg_sq))
+        }
+        None => (0, zeros(), zeros()),
+    };
+    trainer.restore(step, TrainerTensors { params, m, v })
+}
+
+fn check_vocabulary(config: &RunConfig, tokenizer: &Tokenizer) -> Result<()> {
+    let (model, text) = (config.model.vocab_size, tokenizer.vocab_size());
+    if model < text {
+        return Err(Error::Config(format!(
+            "the model knows {model} tokens and the tokenizer {text}: set vocab_size to {text}, or leave it out"
+        )));
+    }
+    Ok(())
+}
+
+/// How many steps a turn takes, and how fast it goes.
+#[derive(Default)]
+struct Pace {
+    per_step: Option<Duration>,
+    last: Option<Instant>,
+    windows: VecDeque<(Instant, u64)>,
+}
+
+impl Pace {
+    /// Steps to do now: as many as fit a turn, or what a limited speed has due.
+    fn due(&mut self, steps_per_second: u32) -> u64 {
+        if steps_per_second == 0 {
+            let Some(per_step) = self.per_step else { return 1 };
+            return (TURN.as_nanos() / per_step.as_nanos().max(1)).clamp(1, 64) as u64;
+        }
+        let now = Instant::now();
+        let wait = Duration::from_secs_f64(1.0 / f64::from(steps_per_second));
+        match self.last {
+            Some(last) if now - last < wait => 0,
+            _ => {
+                self.last = Some(now);
+                1
+            }
+        }
+    }
+
+    fn took(&mut self, steps: u64, time: Duration, tokens: u64) {
+        self.per_step = Some(time / steps as u32);
+        let now = Instant::now();
+        if self.windows.is_empty() {
+            self.windows.push_back((now - time.min(Duration::from_secs(1)), 0));
+        }
+        self.windows.push_back((now, tokens));
+        while self.windows.len() > 2 && now - self.windows[1].0 > Duration::from_secs(1) {
+            self.windows.pop_front();
+        }
+    }
+
+    fn tokens_per_second(&self) -> f64 {
+        let (Some(first), Some(last)) = (self.windows.front(), self.windows.back()) else { return 0.0 };
+        let tokens: u64 = self.windows.iter().skip(1).map(|w| w.1).sum();
+        tokens as f64 / (last.0 - first.0).as_secs_f64().max(1e-9)
+    }
+}

@@ -1,0 +1,7 @@
+//! Training: the plans of a step, the schedule, and the loop that keeps the device busy.
+
+mod schedule;
+mod trainer;
+
+pub use schedule::learning_rate;
+pub use trainer::{Measured, Trainer, TrainerTensors};

@@ -1,0 +1,356 @@
+//! The training loop: everything a step needs lies on the device before it starts.
+//!
+//! A step is `accumulate` runs of program `micro` (scalars, batch, forward, backward) and one of `update`
+//! (norm, AdamW, record). Many steps go into one submission; losses come back through a ring.
+
+use super::learning_rate;
+use crate::data::{Material, Training};
+use crate::device::{Data, Device, Program, Source};
+use crate::graph::{Plan, Spec, Tape, Value};
+use crate::model::{Gpt, Params, check_config};
+use crate::ops::{self, Draw, RING, RING_WORDS, STATE_WORDS, State};
+use crate::protocol::{ModelConfig, TrainConfig};
+use crate::{Error, Result};
+
+/// Micro-batches whose scalars fit the table of one submission.
+const TABLE: usize = 64;
+/// Most held-out windows that a validation reads.
+const VALIDATION_WINDOWS: usize = 256;
+
+/// A finished step's metrics.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Measured {
+    /// The step, from 1.
+    pub step: u64,
+    /// Its training loss in nats a token.
+    pub loss: f32,
+    /// Global gradient norm before clipping.
+    pub grad_norm: f32,
+}
+
+/// The flat buffers that a checkpoint keeps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainerTensors {
+    /// Weights.
+    pub params: Vec<f32>,
+    /// AdamW's first moments.
+    pub m: Vec<f32>,
+    /// AdamW's second moments.
+    pub v: Vec<f32>,
+}
+
+/// A model in training on one device.
+pub struct Trainer {
+    /// The device; generation shares it.
+    pub device: Box<dyn Device>,
+    /// The model's shape.
+    pub model: ModelConfig,
+    /// Where its parameters lie.
+    pub params: Params,
+    train: TrainConfig,
+    seed: u32,
+    training: Training,
+    step: u64,
+    rows_ready: u64,
+    recorded: u64,
+    micro: Program,
+    update: Program,
+    validate: Program,
+    validation: (usize, usize),
+}
+
+impl Trainer {
+    /// Builds the plans and compiles them. The weights are still zero: see [`init`](Self::init).
+    ///
+    /// # Errors
+    /// [`Error::Config`] for settings out of range, and the device's errors.
+    pub fn new(
+        mut device: Box<dyn Device>,
+        model: &ModelConfig,
+        train: &TrainConfig,
+        seed: u32,
+        material: Material,
+    ) -> Result<Self> {
+        check_config(model)?;
+        check_train(train)?;
+        let params = Params::new(model);
+        let windows = 1 + (material.validation.len().saturating_sub(model.n_positions + 1)) / material.stride;
+        let windows = windows.min(VALIDATION_WINDOWS);
+        let batch = train.batch.min(windows);
+        let micro = device.compile(micro_plan(model, train, &params, &material.training, false)?)?;
+        let update = device.compile(update_plan(train, &params)?)?;
+        let validate = device.compile(validation_plan(model, &params, &material, batch)?)?;
+        device.write("validation", 0, &Data::U32(material.validation))?;
+        if let Training::Text(tokens) = &material.training {
+            device.write("corpus", 0, &Data::U32(tokens.clone()))?;
+        }
+        Ok(Self {
+            device,
+            model: model.clone(),
+            params,
+            train: train.clone(),
+            seed,
+            training: material.training,
+            step: 0,
+            rows_ready: 0,
+            recorded: 0,
+            micro,
+            update,
+            validate,
+            validation: (batch, windows / batch),
+        })
+    }
+
+    /// Sets the initial weights of the run's seed.
+    pub fn init(&mut self) -> Result<()> {
+        let params = self.params.init(&self.model, self.seed);
+        let zeros = vec![0.0; self.params.len];
+        self.restore(0, TrainerTensors { params, m: zeros.clone(), v: zeros })
+    }
+
+    /// Continues from the state after `step` steps.
+    pub fn restore(&mut self, step: u64, tensors: TrainerTensors) -> Result<()> {
+        let zeros = vec![0.0; self.params.len];
+        for (name, data) in [("params", tensors.params), ("m", tensors.m), ("v", tensors.v), ("grads", zeros)] {
+            self.device.write(name, 0, &Data::Float(data))?;
+        }
+        self.device.write("loss", 0, &Data::Float(vec![0.0]))?;
+        self.step = step;
+        self.recorded = step;
+        self.rows_ready = step * (self.train.accumulate * self.train.batch) as u64;
+        Ok(())
+    }
+
+    /// Reads back what a checkpoint keeps.
+    pub async fn tensors(&mut self) -> Result<TrainerTensors> {
+        let n = self.params.len;
+        let mut out = Vec::with_capacity(3);
+        for name in ["params", "m", "v"] {
+            out.push(self.device.read(Source::Buffer(name.into(), 0..n)).await?.floats());
+        }
+        let [params, m, v] = <[Vec<f32>; 3]>::try_from(out).unwrap_or_default();
+        Ok(TrainerTensors { params, m, v })
+    }
+
+    /// Steps submitted so far.
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// Tokens learned from so far.
+    pub fn num_tokens(&self) -> u64 {
+        self.step * self.tokens_per_step()
+    }
+
+    /// Tokens a step learns from.
+    pub fn tokens_per_step(&self) -> u64 {
+        (self.train.accumulate * self.train.batch * self.model.n_positions) as u64
+    }
+
+    /// How many steps can go into one submission.
+    pub fn most_steps(&self) -> u64 {
+        (TABLE / self.train.accumulate) as u64
+    }
+
+    /// Submits `steps` steps (at most [`most_steps`](Self::most_steps)); does not wait for them.
+    pub fn submit(&mut self, steps: u64) -> Result<()> {
+        let steps = steps.clamp(1, self.most_steps());
+        self.supply(steps)?;
+        let mut table = Vec::with_capacity(TABLE * STATE_WORDS);
+        let mut programs = Vec::new();
+        for step in self.step + 1..=self.step + steps {
+            for i in 0..self.train.accumulate as u64 {
+                table.extend(self.state(step, i).words());
+                programs.push(self.micro);
+            }
+            programs.push(self.update);
+        }
+        self.device.write("table", 0, &Data::U32(table))?;
+        self.device.write("cursor", 0, &Data::U32(vec![0]))?;
+        self.device.submit(&programs)?;
+        self.step += steps;
+        Ok(())
+    }
+
+    /// The metrics of steps that were submitted and not yet collected; waits until they are done.
+    pub async fn collect(&mut self) -> Result<Vec<Measured>> {
+        let ring = self.device.read(Source::Buffer("ring".into(), 0..RING * RING_WORDS)).await?.floats();
+        let first = self.recorded.max(self.step.saturating_sub(RING as u64)) + 1;
+        self.recorded = self.step;
+        let at = |step: u64| (step as usize % RING) * RING_WORDS;
+        Ok((first..=self.step)
+            .map(|step| Measured { step, loss: ring[at(step)], grad_norm: ring[at(step) + 1] })
+            .collect())
+    }
+
+    /// Mean loss on the held-out text, in nats a token.
+    pub async fn validate(&mut self) -> Result<f64> {
+        let (batch, batches) = self.validation;
+        self.device.write("validation.loss", 0, &Data::Float(vec![0.0]))?;
+        let mut done = 0;
+        while done < batches {
+            let now = (batches - done).min(TABLE);
+            let rows = (done..done + now).map(|i| State { row: (i * batch) as u32, ..State::default() });
+            let table: Vec<u32> = rows.flat_map(|s| s.words()).collect();
+            self.device.write("table", 0, &Data::U32(table))?;
+            self.device.write("cursor", 0, &Data::U32(vec![0]))?;
+            self.device.submit(&vec![self.validate; now])?;
+            done += now;
+        }
+        let sum = self.device.read(Source::Buffer("validation.loss".into(), 0..1)).await?.floats();
+        Ok(f64::from(sum[0]) / batches as f64)
+    }
+
+    /// Learning rate of the last step.
+    pub fn learning_rate(&self) -> f64 {
+        learning_rate(&self.train, self.step.max(1))
+    }
+
+    /// Takes the device out, everything on it freed.
+    pub fn into_device(mut self) -> Box<dyn Device> {
+        self.device.clear();
+        self.device
+    }
+
+    /// Another seed, for the next [`init`](Self::init).
+    pub fn set_seed(&mut self, seed: u32) {
+        self.seed = seed;
+    }
+
+    fn state(&self, step: u64, micro: u64) -> State {
+        let t = step.min(i32::MAX as u64) as i32;
+        let draw = (step - 1) * self.train.accumulate as u64 + micro;
+        let row = draw * self.train.batch as u64 % self.ring_rows();
+        State {
+            step: step as u32,
+            seed: self.seed,
+            lr: learning_rate(&self.train, step) as f32,
+            correction1: (1.0 - self.train.beta1.powi(t)) as f32,
+            correction2: (1.0 - self.train.beta2.powi(t)).sqrt() as f32,
+            row: row as u32,
+            draw: draw as u32,
+            position: 0,
+        }
+    }
+
+    fn ring_rows(&self) -> u64 {
+        (TABLE * self.train.batch) as u64
+    }
+
+    /// Generates and uploads the rows that the next `steps` steps read.
+    fn supply(&mut self, steps: u64) -> Result<()> {
+        let Training::Rows(source) = &self.training else { return Ok(()) };
+        let width = self.model.n_positions + 1;
+        let ring = self.ring_rows();
+        let end = (self.step + steps) * (self.train.accumulate * self.train.batch) as u64;
+        while self.rows_ready < end {
+            let at = self.rows_ready % ring;
+            let count = (ring - at).min(end - self.rows_ready);
+            let mut rows = vec![0; count as usize * width];
+            for (row, out) in (self.rows_ready..).zip(rows.chunks_exact_mut(width)) {
+                source.fill(row, out);
+            }
+            self.device.write("corpus", at as usize * width, &Data::U32(rows))?;
+            self.rows_ready += count;
+        }
+        Ok(())
+    }
+}
+
+fn check_train(train: &TrainConfig) -> Result<()> {
+    let refuse = |message: &str| Err(Error::Config(message.to_string()));
+    if !(1..=1024).contains(&train.batch) {
+        return refuse("batch must be 1 to 1024 rows");
+    }
+    if !(1..=TABLE).contains(&train.accumulate) {
+        return refuse("accumulate must be 1 to 64 micro-batches");
+    }
+    if !(train.lr.is_finite() && train.lr >= 0.0) {
+        return refuse("lr must be a number, 0 or more");
+    }
+    if !((0.0..1.0).contains(&train.beta1) && (0.0..1.0).contains(&train.beta2)) {
+        return refuse("beta1 and beta2 must be 0 or more and below 1");
+    }
+    if train.eps.is_nan() || train.eps <= 0.0 || train.weight_decay.is_nan() || train.max_grad_norm.is_nan() {
+        return refuse("eps must be above 0, weight_decay and max_grad_norm must be numbers");
+    }
+    Ok(())
+}
+
+/// Declares the table of scalars and records the step to the next of them.
+fn scalars(tape: &mut Tape) -> Result<Value> {
+    let table = tape.buffer("table", Spec::u32([TABLE * STATE_WORDS]));
+    let cursor = tape.buffer("cursor", Spec::u32([1]));
+    let state = tape.buffer("state", Spec::u32([STATE_WORDS]));
+    tape.push_into(ops::Advance, &[table], &[state, cursor])?;
+    Ok(state)
+}
+
+/// Scalars, batch, forward, loss, backward: gradients are added to `grads`. `probe` keeps every node.
+pub(crate) fn micro_plan(
+    model: &ModelConfig,
+    train: &TrainConfig,
+    params: &Params,
+    training: &Training,
+    probe: bool,
+) -> Result<Plan> {
+    let mut tape = Tape::new();
+    let gpt = Gpt::new(&mut tape, model, params, true)?;
+    let state = scalars(&mut tape)?;
+    let context = model.n_positions;
+    let (len, stride, draw) = match training {
+        Training::Rows(_) => (TABLE * train.batch * (context + 1), context + 1, Draw::Sequential),
+        Training::Text(tokens) => (tokens.len(), 1, Draw::Random),
+    };
+    let corpus = tape.buffer("corpus", Spec::u32([len]));
+    let op = ops::Batch { batch: train.batch, context, stride, draw };
+    let batch = tape.push("batch", op, &[corpus, state])?;
+    let logits = gpt.logits(&mut tape, batch[0])?;
+    let logp = tape.push("logp", ops::LogProb { vocab: gpt.vocab().0 }, &[logits, batch[1]])?[0];
+    let loss = tape.buffer("loss", Spec::float([1]));
+    let seed = tape.activation("seed".into(), tape.spec(logp).clone());
+    let scale = 1.0 / train.accumulate as f64;
+    tape.push_into(ops::Pretrain { scale }, &[logp], &[loss, seed])?;
+    tape.backward(&[(logp, seed)])?;
+    Ok(if probe { Plan::probing("micro", &tape) } else { Plan::new("micro", &tape, &[]) })
+}
+
+/// Norm, AdamW, record.
+fn update_plan(train: &TrainConfig, params: &Params) -> Result<Plan> {
+    let mut tape = Tape::new();
+    let whole = Spec::float([params.len]);
+    let [p, g, m, v] = ["params", "grads", "m", "v"].map(|name| tape.buffer(name, whole.clone()));
+    let state = tape.buffer("state", Spec::u32([STATE_WORDS]));
+    let loss = tape.buffer("loss", Spec::float([1]));
+    let ring = tape.buffer("ring", Spec::float([RING * RING_WORDS]));
+    let parts = tape.push1("grad_norm", ops::GradNorm, &[g])?;
+    tape.push_into(ops::Record, &[state, parts], &[ring, loss])?;
+    let adamw = ops::AdamW {
+        len: params.len,
+        decayed: params.decayed,
+        beta1: train.beta1,
+        beta2: train.beta2,
+        eps: train.eps,
+        weight_decay: train.weight_decay,
+        max_grad_norm: train.max_grad_norm,
+    };
+    tape.push_into(adamw, &[state, parts], &[p, m, v, g])?;
+    Ok(Plan::new("update", &tape, &[]))
+}
+
+/// Forward over `batch` held-out windows; their mean loss is added to `validation.loss`.
+fn validation_plan(model: &ModelConfig, params: &Params, material: &Material, batch: usize) -> Result<Plan> {
+    let mut tape = Tape::new();
+    let gpt = Gpt::new(&mut tape, model, params, false)?;
+    let state = scalars(&mut tape)?;
+    let corpus = tape.buffer("validation", Spec::u32([material.validation.len()]));
+    let op =
+        ops::Batch { batch, context: model.n_positions, stride: material.stride, draw: Draw::Sequential };
+    let batch = tape.push("batch", op, &[corpus, state])?;
+    let logits = gpt.logits(&mut tape, batch[0])?;
+    let logp = tape.push("logp", ops::LogProb { vocab: gpt.vocab().0 }, &[logits, batch[1]])?[0];
+    let loss = tape.buffer("validation.loss", Spec::float([1]));
+    let seed = tape.activation("seed".into(), tape.spec(logp).clone());
+    tape.push_into(ops::Pretrain { scale: 1.0 }, &[logp], &[loss, seed])?;
+    Ok(Plan::new("validate", &tape, &[]))
+}
