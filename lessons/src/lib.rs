@@ -1,1 +1,4 @@
-//! Little Vale.
+//! Little Vale, the world that the course's models learn; and what a lesson needs of it.
+
+pub mod material;
+pub mod world;
