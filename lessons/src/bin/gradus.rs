@@ -1,0 +1,75 @@
+//! `gradus`: the engine without a browser. JSON on standard output, progress on standard error.
+
+#[path = "gradus/eval.rs"]
+mod eval;
+#[path = "gradus/generate.rs"]
+mod generate;
+#[path = "gradus/pretrain.rs"]
+mod pretrain;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use gradus_core::protocol::DeviceChoice;
+use std::process::ExitCode;
+
+/// Train, evaluate and sample small GPT-2 models, on the CPU or the GPU.
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train a model from nothing (or go on with a saved one).
+    Pretrain(pretrain::Args),
+    /// Print ln p of every token of given rows.
+    Eval(eval::Args),
+    /// Continue a prompt.
+    Generate(generate::Args),
+}
+
+/// Where to compute. Without the option, a short measurement chooses.
+#[derive(Clone, Copy, ValueEnum)]
+enum Device {
+    /// SIMD on the processor.
+    Cpu,
+    /// Vulkan, Metal or DirectX 12; an error where there is none.
+    Gpu,
+}
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+/// Opens the device, and says which on standard error. `--device gpu` is never replaced by the CPU.
+fn open(
+    device: Option<Device>,
+    model: &gradus_core::protocol::ModelConfig,
+    batch: usize,
+) -> Result<Box<dyn gradus_core::device::Device>, Box<dyn std::error::Error>> {
+    let choice = match device {
+        None => DeviceChoice::Auto,
+        Some(Device::Cpu) => DeviceChoice::Cpu,
+        Some(Device::Gpu) => DeviceChoice::Gpu,
+    };
+    let (opened, report) = pollster::block_on(gradus_core::session::open_device(choice, model, batch))?;
+    if matches!(device, Some(Device::Gpu)) && !report.gpu {
+        return Err(format!("no GPU could be used: {}", report.reason).into());
+    }
+    eprintln!("device: {} ({})", report.name, report.reason);
+    Ok(opened)
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Pretrain(args) => pretrain::run(args),
+        Command::Eval(args) => eval::run(args),
+        Command::Generate(args) => generate::run(args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

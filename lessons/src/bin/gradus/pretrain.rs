@@ -1,0 +1,301 @@
+//! `gradus pretrain`: trains a model and writes its folder and a log.
+
+use super::{Device, Outcome, open};
+use clap::ValueEnum;
+use gradus_core::data::Loader;
+use gradus_core::model::{ModelFolder, TrainerState, check_config};
+use gradus_core::protocol::{Attention, DeviceChoice, Init, ModelConfig, RunConfig, Schedule, Source, TrainConfig};
+use gradus_core::train::{Trainer, TrainerTensors};
+use gradus_lessons::loader::CourseLoader;
+use serde_json::json;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+#[derive(clap::Args)]
+#[command(group(clap::ArgGroup::new("source").required(true).args(["world", "text"])))]
+pub(crate) struct Args {
+    /// Learn the built-in world.
+    #[arg(long)]
+    world: bool,
+    /// Learn this text file.
+    #[arg(long, value_name = "FILE")]
+    text: Option<PathBuf>,
+    /// A named size: 4k, 10k, 40k, 127k, 177k, 856k, 10m.
+    #[arg(long, conflicts_with = "config", required_unless_present = "config")]
+    preset: Option<String>,
+    /// The model's shape: a JSON object {"n_layer", "n_embd", "n_head", "n_positions"}, or a file of one.
+    #[arg(long, value_name = "JSON")]
+    config: Option<String>,
+    /// Vocabulary of the byte-level BPE that --text trains, 128 to 1024.
+    #[arg(long, default_value_t = 512)]
+    vocab: u32,
+    /// Steps.
+    #[arg(long, default_value_t = 2000)]
+    steps: u64,
+    /// Rows of a micro-batch.
+    #[arg(long, default_value_t = 32)]
+    batch: usize,
+    /// Micro-batches of a step.
+    #[arg(long, default_value_t = 1)]
+    accumulate: usize,
+    /// Peak learning rate.
+    #[arg(long, default_value_t = 8.5e-3)]
+    lr: f64,
+    /// Warm-up steps; by default a twentieth of all.
+    #[arg(long)]
+    warmup: Option<u64>,
+    /// What follows the warm-up.
+    #[arg(long, value_enum, default_value = "cosine")]
+    lr_schedule: ScheduleArg,
+    /// Decoupled weight decay, on matrices.
+    #[arg(long, default_value_t = 0.01)]
+    weight_decay: f64,
+    /// Global gradient norm above which gradients are scaled down; 0 means never.
+    #[arg(long, default_value_t = 1.0)]
+    max_grad_norm: f64,
+    /// AdamW's beta 1.
+    #[arg(long, default_value_t = 0.9)]
+    beta1: f64,
+    /// AdamW's beta 2.
+    #[arg(long, default_value_t = 0.98)]
+    beta2: f64,
+    /// How attention is computed.
+    #[arg(long, value_enum, default_value = "flash")]
+    attention: AttentionArg,
+    /// How weights begin.
+    #[arg(long, value_enum, default_value = "world")]
+    init: InitArg,
+    /// Steps between held-out losses.
+    #[arg(long, default_value_t = 100)]
+    validate_every: u64,
+    /// Seed of weights and batches (and of the world's documents).
+    #[arg(long, default_value_t = 1)]
+    seed: u32,
+    /// Go on with this folder's weights, and with its run where it holds one.
+    #[arg(long, value_name = "DIR")]
+    resume: Option<PathBuf>,
+    /// Where the model folder goes.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// One JSON object a step.
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+    /// Where to compute.
+    #[arg(long)]
+    device: Option<Device>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ScheduleArg {
+    Constant,
+    Cosine,
+    Linear,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum AttentionArg {
+    Flash,
+    Materialised,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum InitArg {
+    World,
+    Gpt2,
+}
+
+pub(crate) fn run(args: Args) -> Outcome {
+    let resumed = args.resume.as_deref().map(ModelFolder::read_dir).transpose()?;
+    let mut config = run_config(&args, resumed.as_ref())?;
+    let context = config.model.n_positions;
+    if context == 0 {
+        return Err("n_positions is 0: it must be 1 to 1024".into());
+    }
+    let tokenizer = resumed.as_ref().and_then(|f| f.tokenizer.as_ref());
+    let material = CourseLoader.load(&config.source, context, tokenizer, &mut |what, _| eprintln!("{what} …"))?;
+    let tokenizer = material.tokenizer.clone();
+    let (floor, bigram) = (material.floor, material.bigram);
+    if config.model.vocab_size == 0 {
+        config.model.vocab_size = tokenizer.vocab_size();
+    }
+    check_config(&config.model)?;
+    let device = open(args.device, &config.model, config.train.batch)?;
+    let name = device.name();
+    let mut trainer = Trainer::new(device, &config.model, &config.train, config.seed, material)?;
+    match &resumed {
+        None => trainer.init()?,
+        Some(folder) => restore(&mut trainer, folder)?,
+    }
+    let parameters = config.model.parameters();
+    eprintln!("{parameters} parameters, {} bytes on {name}", trainer.device.bytes());
+    let mut log = args.log.as_deref().map(create).transpose()?;
+    let start = std::time::Instant::now();
+    let first = trainer.step();
+    let validation = pollster::block_on(train(&mut trainer, &config.train, &mut log))?;
+    let seconds = start.elapsed().as_secs_f64();
+    if let Some(dir) = &args.out {
+        pollster::block_on(folder(&mut trainer, &config, tokenizer))?.write_dir(dir)?;
+        eprintln!("wrote {}", dir.display());
+    }
+    let tokens = (trainer.step() - first) * trainer.tokens_per_step();
+    println!(
+        "{}",
+        json!({
+            "steps": trainer.step(),
+            "num_tokens": trainer.num_tokens(),
+            "parameters": parameters,
+            "eval_loss": validation,
+            "floor": floor,
+            "bigram": bigram,
+            "device": name,
+            "seconds": seconds,
+            "tokens_per_second": tokens as f64 / seconds,
+        })
+    );
+    Ok(())
+}
+
+async fn train(
+    trainer: &mut Trainer,
+    train: &TrainConfig,
+    log: &mut Option<BufWriter<File>>,
+) -> Result<f64, Box<dyn std::error::Error>> {
+    let mut validation = f64::NAN;
+    while trainer.step() < train.steps {
+        let now = trainer.step();
+        let until = |every: u64| if every == 0 { u64::MAX } else { every - now % every };
+        trainer.submit(trainer.most_steps().min(until(train.validate_every)).min(train.steps - now))?;
+        let measured = trainer.collect().await?;
+        if let Some(bad) = measured.iter().find(|m| !m.loss.is_finite()) {
+            return Err(format!(
+                "the loss became {} at step {}: the learning rate is probably too high, try a lower --lr",
+                bad.loss, bad.step
+            )
+            .into());
+        }
+        let step = trainer.step();
+        let validate = (train.validate_every != 0 && step.is_multiple_of(train.validate_every)) || step == train.steps;
+        if validate {
+            validation = trainer.validate().await?;
+            let last = measured.last().map_or(f32::NAN, |m| m.loss);
+            eprintln!("step {step}/{} loss {last:.4} eval_loss {validation:.4}", train.steps);
+        }
+        if let Some(log) = log {
+            for m in &measured {
+                let mut line = json!({
+                    "step": m.step,
+                    "loss": m.loss,
+                    "grad_norm": m.grad_norm,
+                    "learning_rate": gradus_core::train::learning_rate(train, m.step),
+                    "num_tokens": m.step * trainer.tokens_per_step(),
+                });
+                if validate && m.step == step {
+                    line["eval_loss"] = validation.into();
+                }
+                writeln!(log, "{line}")?;
+            }
+        }
+    }
+    if let Some(log) = log {
+        log.flush()?;
+    }
+    Ok(validation)
+}
+
+fn run_config(args: &Args, resumed: Option<&ModelFolder>) -> Result<RunConfig, Box<dyn std::error::Error>> {
+    let mut model = match (&args.preset, &args.config) {
+        (Some(name), _) => ModelConfig::preset(name).ok_or_else(|| {
+            let names: Vec<&str> = ModelConfig::PRESETS.iter().map(|p| p.0).collect();
+            format!("there is no preset {name}: choose one of {}", names.join(", "))
+        })?,
+        (None, Some(config)) => read_config(config)?,
+        (None, None) => return Err("give --preset or --config".into()),
+    };
+    model.attention = match args.attention {
+        AttentionArg::Flash => Attention::Flash,
+        AttentionArg::Materialised => Attention::Materialised,
+    };
+    model.init = match args.init {
+        InitArg::World => Init::World,
+        InitArg::Gpt2 => Init::Gpt2,
+    };
+    let mut seed = args.seed;
+    if let Some(folder) = resumed {
+        model = ModelConfig { attention: model.attention, ..folder.config.clone() };
+        seed = folder.trainer.as_ref().map_or(seed, |t| t.run.seed);
+    }
+    let source = match &args.text {
+        None => Source::World { seed },
+        Some(path) => Source::Text { text: read_text(path)?, vocab: args.vocab },
+    };
+    let train = TrainConfig {
+        steps: args.steps,
+        batch: args.batch,
+        accumulate: args.accumulate,
+        lr: args.lr,
+        warmup: args.warmup.unwrap_or(args.steps / 20),
+        schedule: match args.lr_schedule {
+            ScheduleArg::Constant => Schedule::Constant,
+            ScheduleArg::Cosine => Schedule::Cosine,
+            ScheduleArg::Linear => Schedule::Linear,
+        },
+        beta1: args.beta1,
+        beta2: args.beta2,
+        eps: 1e-8,
+        weight_decay: args.weight_decay,
+        max_grad_norm: args.max_grad_norm,
+        validate_every: args.validate_every,
+        checkpoint_every: 0,
+    };
+    Ok(RunConfig { source, model, train, seed, device: DeviceChoice::Auto })
+}
+
+fn read_config(config: &str) -> Result<ModelConfig, Box<dyn std::error::Error>> {
+    let text = if config.trim_start().starts_with('{') {
+        config.to_string()
+    } else {
+        std::fs::read_to_string(config).map_err(|e| format!("{config} cannot be read: {e}"))?
+    };
+    Ok(serde_json::from_str(&text).map_err(|e| format!("--config is no model configuration: {e}"))?)
+}
+
+fn read_text(path: &Path) -> Result<String, Box<dyn std::error::Error>> {
+    let bytes = std::fs::read(path).map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
+    Ok(gradus_core::text::prepare_text(&bytes)?.to_string())
+}
+
+fn create(path: &Path) -> Result<BufWriter<File>, Box<dyn std::error::Error>> {
+    Ok(BufWriter::new(File::create(path).map_err(|e| format!("{} cannot be written: {e}", path.display()))?))
+}
+
+fn restore(trainer: &mut Trainer, folder: &ModelFolder) -> Outcome {
+    let params = trainer.params.flatten(&folder.tensors);
+    let zeros = vec![0.0; params.len()];
+    let (step, m, v) = match &folder.trainer {
+        Some(t) => (t.step, trainer.params.flatten(&t.exp_avg), trainer.params.flatten(&t.exp_avg_sq)),
+        None => (0, zeros.clone(), zeros),
+    };
+    Ok(trainer.restore(step, TrainerTensors { params, m, v })?)
+}
+
+async fn folder(
+    trainer: &mut Trainer,
+    config: &RunConfig,
+    tokenizer: gradus_core::text::Tokenizer,
+) -> Result<ModelFolder, Box<dyn std::error::Error>> {
+    let flat = trainer.tensors().await?;
+    let params = &trainer.params;
+    Ok(ModelFolder {
+        config: config.model.clone(),
+        tensors: params.tensors(&flat.params),
+        tokenizer: Some(tokenizer),
+        trainer: Some(TrainerState {
+            run: config.clone(),
+            step: trainer.step(),
+            num_tokens: trainer.num_tokens(),
+            exp_avg: params.tensors(&flat.m),
+            exp_avg_sq: params.tensors(&flat.v),
+        }),
+    })
+}

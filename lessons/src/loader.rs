@@ -1,0 +1,69 @@
+//! Brings the engine its text: the world, or the user's own.
+
+use crate::material::WorldRows;
+use crate::world::{Mix, vocabulary};
+use gradus_core::data::{Loader, Material, RowSource, Training, own_text};
+use gradus_core::protocol::Source;
+use gradus_core::text::Tokenizer;
+use gradus_core::{Error, Result};
+
+/// Held-out rows of the world that a validation reads.
+const HELD_OUT_ROWS: usize = 128;
+
+/// The course's loader.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CourseLoader;
+
+impl RowSource for WorldRows {
+    fn fill(&self, row: u64, out: &mut [u32]) {
+        Self::fill(self, row, out);
+    }
+}
+
+/// The world's tokenizer: 362 words.
+///
+/// # Errors
+/// None in practice: the vocabulary is a constant.
+pub fn world_tokenizer() -> Result<Tokenizer> {
+    Tokenizer::words(vocabulary())
+}
+
+impl Loader for CourseLoader {
+    fn load(
+        &mut self,
+        source: &Source,
+        context: usize,
+        tokenizer: Option<&Tokenizer>,
+        progress: &mut dyn FnMut(&str, f32),
+    ) -> Result<Material> {
+        match source {
+            Source::Text { text, vocab } => own_text(text, *vocab, context, tokenizer, progress),
+            Source::World { seed } => world(*seed, context, tokenizer),
+        }
+    }
+}
+
+fn world(seed: u32, context: usize, tokenizer: Option<&Tokenizer>) -> Result<Material> {
+    let words = world_tokenizer()?;
+    if tokenizer.is_some_and(|given| *given != words) {
+        return Err(Error::Text(
+            "this model has a vocabulary of its own, so it cannot go on with the world's words: choose “Use my \
+             own text” first, then open it"
+                .into(),
+        ));
+    }
+    let held_out = WorldRows::held_out(Mix::FULL, seed, context);
+    let mut validation = vec![0; HELD_OUT_ROWS * (context + 1)];
+    for (row, out) in validation.chunks_exact_mut(context + 1).enumerate() {
+        held_out.fill(row as u64, out);
+    }
+    let training = WorldRows::training(Mix::FULL, seed, context);
+    Ok(Material {
+        tokenizer: words,
+        floor: Some(training.floor().nats),
+        training: Training::Rows(Box::new(training)),
+        validation,
+        stride: context + 1,
+        bigram: None,
+    })
+}
