@@ -10,7 +10,7 @@ pub(super) struct Bpe {
     /// The bytes of each token.
     tokens: Vec<Vec<u8>>,
     /// The token of each byte; the unknown token where the alphabet lacks it.
-    byte: [u32; 256],
+    byte: Vec<u32>,
     /// The token that stands for bytes outside the alphabet.
     unknown: Option<u32>,
     /// Pairs in the order in which they were learned.
@@ -31,7 +31,7 @@ impl Bpe {
                 return Err(Error::Text(format!("token {id} of the vocabulary is there twice")));
             }
         }
-        let mut byte = [0; 256];
+        let mut byte = vec![0; 256];
         for (value, slot) in byte.iter_mut().enumerate() {
             *slot = ids.get([value as u8].as_slice()).copied().or(unknown).ok_or_else(|| {
                 Error::Text(format!("the vocabulary has no token for byte {value} and no unknown token"))
