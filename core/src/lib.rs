@@ -14,9 +14,11 @@
 pub mod device;
 pub mod error;
 pub mod graph;
+pub mod model;
 pub mod objective;
 pub mod ops;
 pub mod protocol;
 pub mod rng;
+pub mod text;
 
 pub use error::{Error, Result};

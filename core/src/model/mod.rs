@@ -1,0 +1,11 @@
+//! The model: its shape, its parameters and its checkpoint.
+
+mod archive;
+mod checkpoint;
+mod config;
+mod tensors;
+
+pub use archive::{MAX_FILE_BYTES, MAX_ZIP_BYTES};
+pub use checkpoint::{ModelFolder, TrainerState};
+pub use config::{MAX_PARAMETERS, MAX_POSITIONS, MAX_VOCAB, check_config, param_shapes};
+pub use tensors::Tensor;
