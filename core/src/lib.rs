@@ -11,14 +11,18 @@
 //!
 //! Letters: `B` batch, `T` time, `C` channels, `H` heads, `D` head size, `V` vocabulary, `L` layers.
 
+pub mod data;
 pub mod device;
 pub mod error;
+pub mod generate;
 pub mod graph;
 pub mod model;
 pub mod objective;
 pub mod ops;
 pub mod protocol;
 pub mod rng;
+pub mod session;
 pub mod text;
+pub mod train;
 
 pub use error::{Error, Result};

@@ -52,12 +52,7 @@ impl Generator {
         stop: Option<u32>,
     ) -> Result<Vec<u32>> {
         check(prompt, settings)?;
-        let bits = [
-            settings.temperature.to_bits(),
-            settings.top_k,
-            settings.top_p.to_bits(),
-            settings.seed,
-        ];
+        let bits = [settings.temperature.to_bits(), settings.top_k, settings.top_p.to_bits(), settings.seed];
         let room = self.positions - 1;
         let mut window = prompt[prompt.len().saturating_sub(room)..].to_vec();
         let mut made = Vec::new();
@@ -103,7 +98,8 @@ impl Generator {
             device.write("decode.cursor", 0, &Data::U32(vec![0]))?;
             device.submit(&vec![self.program; now])?;
             position += now;
-            let done = device.read(Source::Buffer("decode.tokens".into(), 0..self.positions)).await?.integers();
+            let done =
+                device.read(Source::Buffer("decode.tokens".into(), 0..self.positions)).await?.integers();
             fresh = done[prompt.len()..=position.max(prompt.len() - 1)].to_vec();
             if let Some(at) = stop.and_then(|s| fresh.iter().position(|&t| t == s)) {
                 fresh.truncate(at + 1);

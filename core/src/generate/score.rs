@@ -59,7 +59,10 @@ impl Scorer {
             }
             if let Some(token) = row.iter().find(|&&t| t as usize >= self.vocab) {
                 let vocab = self.vocab;
-                return Err(Error::Config(format!("row {i} has token {token}, the vocabulary ends at {}", vocab - 1)));
+                return Err(Error::Config(format!(
+                    "row {i} has token {token}, the vocabulary ends at {}",
+                    vocab - 1
+                )));
             }
         }
         let mut out = Vec::with_capacity(rows.len());

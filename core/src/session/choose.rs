@@ -17,7 +17,11 @@ use web_time::Instant;
 ///
 /// # Errors
 /// Only errors of the CPU device, such as a model that does not fit.
-pub async fn open(choice: DeviceChoice, model: &ModelConfig, batch: usize) -> Result<(Box<dyn Device>, DeviceReport)> {
+pub async fn open(
+    choice: DeviceChoice,
+    model: &ModelConfig,
+    batch: usize,
+) -> Result<(Box<dyn Device>, DeviceReport)> {
     if choice == DeviceChoice::Cpu {
         return Ok(cpu("you chose it".into()));
     }
@@ -31,7 +35,10 @@ pub async fn open(choice: DeviceChoice, model: &ModelConfig, batch: usize) -> Re
     };
     if choice == DeviceChoice::Gpu {
         let name = gpu.name();
-        return Ok((gpu, DeviceReport { gpu: true, name, reason: "you chose it".into(), cpu_ms: None, gpu_ms: None }));
+        return Ok((
+            gpu,
+            DeviceReport { gpu: true, name, reason: "you chose it".into(), cpu_ms: None, gpu_ms: None },
+        ));
     }
     let (back, gpu_time) = match measure(gpu, model, batch).await {
         Ok(measured) => measured,
@@ -126,7 +133,11 @@ async fn one_step(
 
 /// Median time of a step of a trial model: as wide as the real one, but of two blocks, a short context and
 /// few rows, so that the measurement takes no longer than it must.
-async fn measure(device: Box<dyn Device>, model: &ModelConfig, batch: usize) -> Result<(Box<dyn Device>, Duration)> {
+async fn measure(
+    device: Box<dyn Device>,
+    model: &ModelConfig,
+    batch: usize,
+) -> Result<(Box<dyn Device>, Duration)> {
     let trial = ModelConfig {
         n_layer: model.n_layer.min(2),
         n_positions: model.n_positions.min(64),

@@ -76,7 +76,9 @@ impl Session {
     async fn import(&mut self, zip: &[u8]) -> Result<()> {
         let folder = crate::model::ModelFolder::from_zip(zip)?;
         let Some(current) = &self.run else {
-            return Err(Error::Checkpoint("start a run first: the model goes on learning from its text".into()));
+            return Err(Error::Checkpoint(
+                "start a run first: the model goes on learning from its text".into(),
+            ));
         };
         let mut config = current.config().clone();
         config.model = folder.config.clone();
@@ -88,7 +90,9 @@ impl Session {
     async fn restore(&mut self, zip: &[u8]) -> Result<()> {
         let folder = crate::model::ModelFolder::from_zip(zip)?;
         let Some(trainer) = &folder.trainer else {
-            return Err(Error::Checkpoint("this is a model without the state of a run: open it as a model".into()));
+            return Err(Error::Checkpoint(
+                "this is a model without the state of a run: open it as a model".into(),
+            ));
         };
         let config = trainer.run.clone();
         self.enter(Phase::Preparing);

@@ -5,10 +5,10 @@ use crate::data::Loader;
 use crate::device::{Data, Source};
 use crate::generate::{Generator, Scorer};
 use crate::graph::Spec;
-use crate::model::{ModelFolder, TrainerState};
+use crate::model::ModelFolder;
 use crate::protocol::{Attention, DeviceReport, Event, Fault, Progress, RunConfig, SampleConfig, Started};
 use crate::text::Tokenizer;
-use crate::train::{Trainer, TrainerTensors};
+use crate::train::Trainer;
 use crate::{Error, Result};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -72,13 +72,25 @@ impl Run {
         let mut trainer = Trainer::new(device, &config.model, &config.train, config.seed, material)?;
         match folder {
             None => trainer.init()?,
-            Some(folder) => restore(&mut trainer, &folder)?,
+            Some(folder) => trainer.open(&folder)?,
         }
         let generator = Generator::new(&mut *trainer.device, &config.model, &trainer.params)?;
         progress("building the model", 1.0);
         let good = trainer.step();
         let pace = Pace::default();
-        Ok(Self { config, trainer, generator, tokenizer, report, floor, bigram, tokens, held_out, pace, good })
+        Ok(Self {
+            config,
+            trainer,
+            generator,
+            tokenizer,
+            report,
+            floor,
+            bigram,
+            tokens,
+            held_out,
+            pace,
+            good,
+        })
     }
 
     pub(super) fn config(&self) -> &RunConfig {
@@ -116,7 +128,11 @@ impl Run {
     }
 
     /// A turn of training. False when all steps are done.
-    pub(super) async fn advance(&mut self, steps_per_second: u32, emit: &mut dyn FnMut(Event)) -> Result<bool> {
+    pub(super) async fn advance(
+        &mut self,
+        steps_per_second: u32,
+        emit: &mut dyn FnMut(Event),
+    ) -> Result<bool> {
         if self.is_done() {
             return Ok(false);
         }
@@ -167,24 +183,17 @@ impl Run {
 
     /// The model folder, with the run's state if `trainer`.
     pub(super) async fn folder(&mut self, trainer: bool) -> Result<ModelFolder> {
-        let flat = self.trainer.tensors().await?;
-        if let Some(bad) = flat.params.iter().find(|x| !x.is_finite()) {
-            return Err(Error::Diverged { step: self.trainer.step(), loss: bad.to_string(), good: self.good });
+        let tokenizer = Some(self.tokenizer.clone());
+        let folder = self.trainer.folder(trainer.then_some(&self.config), tokenizer).await?;
+        let broken = folder.tensors.iter().flat_map(|t| &t.values).find(|x| !x.is_finite());
+        if let Some(broken) = broken {
+            return Err(Error::Diverged {
+                step: self.trainer.step(),
+                loss: broken.to_string(),
+                good: self.good,
+            });
         }
-        let params = &self.trainer.params;
-        let state = trainer.then(|| TrainerState {
-            run: self.config.clone(),
-            step: self.trainer.step(),
-            num_tokens: self.trainer.num_tokens(),
-            exp_avg: params.tensors(&flat.m),
-            exp_avg_sq: params.tensors(&flat.v),
-        });
-        Ok(ModelFolder {
-            config: self.config.model.clone(),
-            tensors: params.tensors(&flat.params),
-            tokenizer: Some(self.tokenizer.clone()),
-            trainer: state,
-        })
+        Ok(folder)
     }
 
     pub(super) async fn checkpoint(&mut self) -> Result<Event> {
@@ -200,16 +209,7 @@ impl Run {
     }
 
     pub(super) async fn sample(&mut self, settings: &SampleConfig) -> Result<Event> {
-        let mut prompt = self.tokenizer.encode(&settings.prompt)?;
-        // Documents begin after an end-of-text token; a text without one begins on a new line.
-        if let Some(eos) = self.tokenizer.eos() {
-            prompt.insert(0, eos);
-        } else if prompt.is_empty() {
-            prompt = self.tokenizer.encode("\n").unwrap_or_default();
-        }
-        if prompt.is_empty() {
-            prompt.push(0);
-        }
+        let prompt = self.tokenizer.prompt(&settings.prompt)?;
         let settings = SampleConfig { max_tokens: settings.max_tokens.min(4096), ..settings.clone() };
         let stop = self.tokenizer.eos();
         let device = &mut *self.trainer.device;
@@ -224,7 +224,8 @@ impl Run {
     /// One node of the forward pass over the first held-out window. Attention is materialised for this, so
     /// that its probabilities exist to be looked at: the weights and the mathematics are the same.
     pub(super) async fn probe(&mut self, node: &str) -> Result<Event> {
-        let model = crate::protocol::ModelConfig { attention: Attention::Materialised, ..self.config.model.clone() };
+        let model =
+            crate::protocol::ModelConfig { attention: Attention::Materialised, ..self.config.model.clone() };
         let device = &mut *self.trainer.device;
         let scorer = Scorer::new(device, &model, &self.trainer.params, 1, self.held_out.len() - 1)?;
         let result = async {
@@ -252,18 +253,6 @@ impl Run {
             Fault::Nan => device.write("params", 0, &Data::Float(vec![f32::NAN; self.trainer.params.len])),
         }
     }
-}
-
-fn restore(trainer: &mut Trainer, folder: &ModelFolder) -> Result<()> {
-    let params = trainer.params.flatten(&folder.tensors);
-    let zeros = || vec![0.0; params.len()];
-    let (step, m, v) = match &folder.trainer {
-        Some(state) => {
-            (state.step, trainer.params.flatten(&state.exp_avg), trainer.params.flatten(&state.exp_avg_sq))
-        }
-        None => (0, zeros(), zeros()),
-    };
-    trainer.restore(step, TrainerTensors { params, m, v })
 }
 
 fn check_vocabulary(config: &RunConfig, tokenizer: &Tokenizer) -> Result<()> {

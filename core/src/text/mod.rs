@@ -113,6 +113,24 @@ impl Tokenizer {
         }
     }
 
+    /// The tokens of a prompt: documents begin after the end-of-text token, and a text without one on a new
+    /// line. Never empty.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn prompt(&self, text: &str) -> Result<Vec<u32>> {
+        let mut prompt = self.encode(text)?;
+        match self.eos {
+            Some(eos) => prompt.insert(0, eos),
+            None if prompt.is_empty() => prompt = self.encode("\n").unwrap_or_default(),
+            None => {}
+        }
+        if prompt.is_empty() {
+            prompt.push(0);
+        }
+        Ok(prompt)
+    }
+
     /// The text of `ids`. Words are joined by one space. Bytes that are not UTF-8, and ids beyond the
     /// vocabulary, read `U+FFFD`.
     pub fn decode(&self, ids: &[u32]) -> String {

@@ -7,9 +7,10 @@ use super::learning_rate;
 use crate::data::{Material, Training};
 use crate::device::{Data, Device, Program, Source};
 use crate::graph::{Plan, Spec, Tape, Value};
-use crate::model::{Gpt, Params, check_config};
+use crate::model::{Gpt, ModelFolder, Params, TrainerState, check_config};
 use crate::ops::{self, Draw, RING, RING_WORDS, STATE_WORDS, State};
-use crate::protocol::{ModelConfig, TrainConfig};
+use crate::protocol::{ModelConfig, RunConfig, TrainConfig};
+use crate::text::Tokenizer;
 use crate::{Error, Result};
 
 /// Micro-batches whose scalars fit the table of one submission.
@@ -111,7 +112,8 @@ impl Trainer {
     /// Continues from the state after `step` steps.
     pub fn restore(&mut self, step: u64, tensors: TrainerTensors) -> Result<()> {
         let zeros = vec![0.0; self.params.len];
-        for (name, data) in [("params", tensors.params), ("m", tensors.m), ("v", tensors.v), ("grads", zeros)] {
+        for (name, data) in [("params", tensors.params), ("m", tensors.m), ("v", tensors.v), ("grads", zeros)]
+        {
             self.device.write(name, 0, &Data::Float(data))?;
         }
         self.device.write("loss", 0, &Data::Float(vec![0.0]))?;
@@ -119,6 +121,37 @@ impl Trainer {
         self.recorded = step;
         self.rows_ready = step * (self.train.accumulate * self.train.batch) as u64;
         Ok(())
+    }
+
+    /// Continues from a model folder: from its run's state where it has one, else from its weights alone.
+    pub fn open(&mut self, folder: &ModelFolder) -> Result<()> {
+        let params = self.params.flatten(&folder.tensors);
+        let zeros = || vec![0.0; params.len()];
+        let (step, m, v) = match &folder.trainer {
+            Some(state) => {
+                (state.step, self.params.flatten(&state.exp_avg), self.params.flatten(&state.exp_avg_sq))
+            }
+            None => (0, zeros(), zeros()),
+        };
+        self.restore(step, TrainerTensors { params, m, v })
+    }
+
+    /// The model folder as it stands, with the state of the run if `run` is given.
+    pub async fn folder(
+        &mut self,
+        run: Option<&RunConfig>,
+        tokenizer: Option<Tokenizer>,
+    ) -> Result<ModelFolder> {
+        let flat = self.tensors().await?;
+        let trainer = run.map(|run| TrainerState {
+            run: run.clone(),
+            step: self.step,
+            num_tokens: self.num_tokens(),
+            exp_avg: self.params.tensors(&flat.m),
+            exp_avg_sq: self.params.tensors(&flat.v),
+        });
+        let tensors = self.params.tensors(&flat.params);
+        Ok(ModelFolder { config: self.model.clone(), tensors, tokenizer, trainer })
     }
 
     /// Reads back what a checkpoint keeps.

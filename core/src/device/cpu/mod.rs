@@ -135,7 +135,10 @@ impl<F: Real> Device for Cpu<F> {
                 if spec.len() > MAX_ELEMENTS {
                     return Err(Error::OutOfMemory {
                         device: self.name(),
-                        detail: format!("buffer {name} wants {} elements, the limit is {MAX_ELEMENTS}", spec.len()),
+                        detail: format!(
+                            "buffer {name} wants {} elements, the limit is {MAX_ELEMENTS}",
+                            spec.len()
+                        ),
                     });
                 }
                 self.buffers.insert(name.to_string(), Storage::zeros(spec.dtype, spec.len()));

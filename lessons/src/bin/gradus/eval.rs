@@ -26,8 +26,8 @@ pub(crate) fn run(args: Args) -> Outcome {
     let folder = ModelFolder::read_dir(&args.model)?;
     let file = args.tokens.display();
     let text = std::fs::read_to_string(&args.tokens).map_err(|e| format!("{file} cannot be read: {e}"))?;
-    let rows: Vec<Vec<u32>> =
-        serde_json::from_str(&text).map_err(|e| format!("{file} must be rows of token ids, [[int, …], …]: {e}"))?;
+    let rows: Vec<Vec<u32>> = serde_json::from_str(&text)
+        .map_err(|e| format!("{file} must be rows of token ids, [[int, …], …]: {e}"))?;
     let longest = rows.iter().map(Vec::len).max().unwrap_or(0);
     if longest < 2 {
         return Err(format!("{file} has no row of two tokens or more: there is nothing to predict").into());

@@ -37,7 +37,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> Outcome {
     let folder = ModelFolder::read_dir(&args.model)?;
-    let tokenizer = folder.tokenizer.as_ref().ok_or("the folder has no tokenizer.json: add it to read text")?;
+    let tokenizer =
+        folder.tokenizer.as_ref().ok_or("the folder has no tokenizer.json: add it to read text")?;
     let prompt = tokenizer.prompt(&args.prompt)?;
     let params = Params::new(&folder.config);
     let mut device = open(args.device, &folder.config, 1)?;

@@ -3,9 +3,11 @@
 use super::{Device, Outcome, open};
 use clap::ValueEnum;
 use gradus_core::data::Loader;
-use gradus_core::model::{ModelFolder, TrainerState, check_config};
-use gradus_core::protocol::{Attention, DeviceChoice, Init, ModelConfig, RunConfig, Schedule, Source, TrainConfig};
-use gradus_core::train::{Trainer, TrainerTensors};
+use gradus_core::model::{ModelFolder, check_config};
+use gradus_core::protocol::{
+    Attention, DeviceChoice, Init, ModelConfig, RunConfig, Schedule, Source, TrainConfig,
+};
+use gradus_core::train::Trainer;
 use gradus_lessons::loader::CourseLoader;
 use serde_json::json;
 use std::fs::File;
@@ -113,7 +115,8 @@ pub(crate) fn run(args: Args) -> Outcome {
         return Err("n_positions is 0: it must be 1 to 1024".into());
     }
     let tokenizer = resumed.as_ref().and_then(|f| f.tokenizer.as_ref());
-    let material = CourseLoader.load(&config.source, context, tokenizer, &mut |what, _| eprintln!("{what} …"))?;
+    let material =
+        CourseLoader.load(&config.source, context, tokenizer, &mut |what, _| eprintln!("{what} …"))?;
     let tokenizer = material.tokenizer.clone();
     let (floor, bigram) = (material.floor, material.bigram);
     if config.model.vocab_size == 0 {
@@ -125,7 +128,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     let mut trainer = Trainer::new(device, &config.model, &config.train, config.seed, material)?;
     match &resumed {
         None => trainer.init()?,
-        Some(folder) => restore(&mut trainer, folder)?,
+        Some(folder) => trainer.open(folder)?,
     }
     let parameters = config.model.parameters();
     eprintln!("{parameters} parameters, {} bytes on {name}", trainer.device.bytes());
@@ -135,7 +138,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     let validation = pollster::block_on(train(&mut trainer, &config.train, &mut log))?;
     let seconds = start.elapsed().as_secs_f64();
     if let Some(dir) = &args.out {
-        pollster::block_on(folder(&mut trainer, &config, tokenizer))?.write_dir(dir)?;
+        pollster::block_on(trainer.folder(Some(&config), Some(tokenizer)))?.write_dir(dir)?;
         eprintln!("wrote {}", dir.display());
     }
     let tokens = (trainer.step() - first) * trainer.tokens_per_step();
@@ -175,7 +178,8 @@ async fn train(
             .into());
         }
         let step = trainer.step();
-        let validate = (train.validate_every != 0 && step.is_multiple_of(train.validate_every)) || step == train.steps;
+        let validate =
+            (train.validate_every != 0 && step.is_multiple_of(train.validate_every)) || step == train.steps;
         if validate {
             validation = trainer.validate().await?;
             let last = measured.last().map_or(f32::NAN, |m| m.loss);
@@ -267,35 +271,4 @@ fn read_text(path: &Path) -> Result<String, Box<dyn std::error::Error>> {
 
 fn create(path: &Path) -> Result<BufWriter<File>, Box<dyn std::error::Error>> {
     Ok(BufWriter::new(File::create(path).map_err(|e| format!("{} cannot be written: {e}", path.display()))?))
-}
-
-fn restore(trainer: &mut Trainer, folder: &ModelFolder) -> Outcome {
-    let params = trainer.params.flatten(&folder.tensors);
-    let zeros = vec![0.0; params.len()];
-    let (step, m, v) = match &folder.trainer {
-        Some(t) => (t.step, trainer.params.flatten(&t.exp_avg), trainer.params.flatten(&t.exp_avg_sq)),
-        None => (0, zeros.clone(), zeros),
-    };
-    Ok(trainer.restore(step, TrainerTensors { params, m, v })?)
-}
-
-async fn folder(
-    trainer: &mut Trainer,
-    config: &RunConfig,
-    tokenizer: gradus_core::text::Tokenizer,
-) -> Result<ModelFolder, Box<dyn std::error::Error>> {
-    let flat = trainer.tensors().await?;
-    let params = &trainer.params;
-    Ok(ModelFolder {
-        config: config.model.clone(),
-        tensors: params.tensors(&flat.params),
-        tokenizer: Some(tokenizer),
-        trainer: Some(TrainerState {
-            run: config.clone(),
-            step: trainer.step(),
-            num_tokens: trainer.num_tokens(),
-            exp_avg: params.tensors(&flat.m),
-            exp_avg_sq: params.tensors(&flat.v),
-        }),
-    })
 }
