@@ -1,6 +1,8 @@
 //! Devices: they hold named buffers, compile plans, and replay them.
 
 pub mod cpu;
+#[cfg(feature = "gpu")]
+pub mod gpu;
 
 use crate::Result;
 use crate::graph::{Plan, Spec};

@@ -80,6 +80,6 @@ impl Op for AdamW {
             f("WEIGHT_DECAY", self.weight_decay),
             f("MAX_GRAD_NORM", self.max_grad_norm),
         ];
-        Dispatch { shader: "adamw", constants, workgroups: groups(self.len, 256) }
+        Dispatch { shader: "adamw", constants, workgroups: groups(self.len, 1024) }
     }
 }

@@ -35,6 +35,13 @@ impl Sizes {
         vec![u("T", self.t), u("H", self.h), u("D", self.d), f("SCALE", self.scale())]
     }
 
+    /// One workgroup a line of the `[B, H, T, T]` matrix.
+    fn lines(&self, shader: &'static str) -> Dispatch {
+        let lines = self.b * self.h * self.t;
+        let constants = [self.constants(), vec![u("LINES", lines)]].concat();
+        Dispatch { shader, constants, workgroups: groups(lines, 1) }
+    }
+
     pub(super) fn scale(&self) -> f64 {
         1.0 / (self.d as f64).sqrt()
     }
@@ -95,7 +102,7 @@ impl Op for Attention {
 
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
         let s = Sizes::of(&reads[0], self.heads);
-        Dispatch { shader: "attention", constants: s.constants(), workgroups: groups(s.b * s.h * s.t, 1) }
+        s.lines("attention")
     }
 }
 
@@ -150,8 +157,7 @@ impl Op for AttentionGradScores {
 
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
         let s = Sizes::of(&reads[0], self.heads);
-        let workgroups = groups(s.b * s.h * s.t, 1);
-        Dispatch { shader: "attention_grad_scores", constants: s.constants(), workgroups }
+        s.lines("attention_grad_scores")
     }
 }
 

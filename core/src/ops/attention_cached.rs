@@ -95,8 +95,13 @@ impl Op for AttentionCached {
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
         let (b, c, span) = (reads[0].shape[0], reads[0].last() / 3, reads[1].shape[1]);
         let d = c / self.heads;
-        let constants =
-            vec![u("P", span), u("H", self.heads), u("D", d), f("SCALE", 1.0 / (d as f64).sqrt())];
+        let constants = vec![
+            u("HEADS", b * self.heads),
+            u("P", span),
+            u("H", self.heads),
+            u("D", d),
+            f("SCALE", 1.0 / (d as f64).sqrt()),
+        ];
         Dispatch { shader: "attention_cached", constants, workgroups: groups(b * self.heads, 1) }
     }
 }

@@ -157,7 +157,7 @@ impl Op for NormGradParams {
         Dispatch {
             shader: "norm_grad_params",
             constants: vec![u("ROWS", rows), u("C", c)],
-            workgroups: groups(c, 1),
+            workgroups: groups(c, 8),
         }
     }
 }

@@ -57,7 +57,8 @@ impl Op for Sample {
 
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
         let rows = reads[0].rows();
-        let constants = vec![u("WIDTH", reads[0].last()), u("V", self.vocab), u("P", self.positions)];
+        let constants =
+            vec![u("ROWS", rows), u("WIDTH", reads[0].last()), u("V", self.vocab), u("P", self.positions)];
         Dispatch { shader: "sample", constants, workgroups: groups(rows, 1) }
     }
 }

@@ -1,0 +1,173 @@
+//! The GPU device: plans replayed as WebGPU compute dispatches. On the web through the browser, natively
+//! through Vulkan, Metal or DX12, with the same kernels.
+//!
+//! Everything is made in [`compile`](Device::compile); [`submit`](Device::submit) is one encoder, one
+//! pass, one submission, and makes nothing. Errors that the driver reports later come out of the next
+//! call: no call panics.
+
+mod buffers;
+mod faults;
+mod open;
+mod program;
+mod read;
+pub mod shaders;
+
+use super::{Data, Device, Program, Reading, Source};
+use crate::graph::{DType, Plan, Spec};
+use crate::{Error, Result};
+use buffers::{Storage, missing};
+use program::{Compiled, Layout};
+use std::collections::HashMap;
+
+/// How many objects a device has made so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Made {
+    /// Compute pipelines.
+    pub pipelines: u64,
+    /// Bind groups.
+    pub bind_groups: u64,
+    /// Buffers.
+    pub buffers: u64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Gpu {
+    opened: open::Opened,
+    buffers: HashMap<String, Storage>,
+    programs: Vec<Option<Compiled>>,
+    pipelines: HashMap<String, wgpu::ComputePipeline>,
+    layouts: HashMap<(usize, usize), Layout>,
+    staging: Option<wgpu::Buffer>,
+    made: Made,
+}
+
+impl Gpu {
+    /// Opens the machine's quickest adapter. Errors: [`Error::Device`] if there is none, or if it cannot
+    /// be opened.
+    pub async fn open() -> Result<Self> {
+        Ok(Self {
+            opened: open::open().await?,
+            buffers: HashMap::new(),
+            programs: Vec::new(),
+            pipelines: HashMap::new(),
+            layouts: HashMap::new(),
+            staging: None,
+            made: Made::default(),
+        })
+    }
+
+    /// True if the adapter is a CPU in disguise (SwiftShader, llvmpipe, WARP).
+    pub fn is_software(&self) -> bool {
+        self.opened.software
+    }
+
+    /// How many objects were made so far. Replays make none.
+    pub fn made(&self) -> Made {
+        self.made
+    }
+
+    fn program(&self, program: Program) -> Result<&Compiled> {
+        self.programs.get(program.0).and_then(Option::as_ref).ok_or_else(|| missing("such program"))
+    }
+}
+
+impl Device for Gpu {
+    fn name(&self) -> String {
+        self.opened.name.clone()
+    }
+
+    fn is_gpu(&self) -> bool {
+        true
+    }
+
+    fn compile(&mut self, plan: Plan) -> Result<Program> {
+        self.opened.faults.check()?;
+        for (name, spec) in &plan.buffers {
+            self.ensure(name, spec)?;
+        }
+        let compiled = self.build(plan)?;
+        self.programs.push(Some(compiled));
+        Ok(Program(self.programs.len() - 1))
+    }
+
+    fn release(&mut self, program: Program) {
+        if let Some(slot) = self.programs.get_mut(program.0) {
+            *slot = None;
+        }
+    }
+
+    fn ensure(&mut self, name: &str, spec: &Spec) -> Result<()> {
+        match self.buffers.get(name) {
+            Some(storage) if storage.len == spec.len().max(1) && storage.dtype == spec.dtype => Ok(()),
+            Some(_) => Err(Error::Graph(format!("buffer {name} exists with another size"))),
+            None => {
+                let storage = self.storage(name, spec.dtype, spec.len())?;
+                self.buffers.insert(name.to_string(), storage);
+                Ok(())
+            }
+        }
+    }
+
+    fn forget(&mut self, name: &str) {
+        self.buffers.remove(name);
+    }
+
+    fn write(&mut self, name: &str, offset: usize, data: &Data) -> Result<()> {
+        self.opened.faults.check()?;
+        let (dtype, bytes) = match data {
+            Data::Float(v) => (DType::Float, bytemuck::cast_slice::<f32, u8>(v)),
+            Data::U32(v) => (DType::U32, bytemuck::cast_slice::<u32, u8>(v)),
+        };
+        let storage = self.stretch(name, offset..offset + bytes.len() / 4)?;
+        if storage.dtype != dtype {
+            return Err(missing(name));
+        }
+        self.opened.queue.write_buffer(&storage.buffer, offset as u64 * 4, bytes);
+        self.opened.faults.check()
+    }
+
+    fn submit(&mut self, programs: &[Program]) -> Result<()> {
+        self.opened.faults.check()?;
+        let mut encoder = self.opened.device.create_command_encoder(&Default::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            for &program in programs {
+                for launch in &self.program(program)?.launches {
+                    pass.set_pipeline(&launch.pipeline);
+                    pass.set_bind_group(0, &launch.bindings, &[]);
+                    let [x, y, z] = launch.workgroups;
+                    pass.dispatch_workgroups(x, y, z);
+                }
+            }
+        }
+        self.opened.queue.submit([encoder.finish()]);
+        self.opened.faults.check()
+    }
+
+    fn read(&mut self, source: Source) -> Reading<'_> {
+        Box::pin(self.read_back(source))
+    }
+
+    fn node(&self, program: Program, name: &str) -> Option<Spec> {
+        Some(self.programs.get(program.0)?.as_ref()?.plan.nodes.get(name)?.1.clone())
+    }
+
+    fn bytes(&self) -> u64 {
+        let slots = self.programs.iter().flatten().flat_map(|c| c.slots.iter());
+        self.buffers.values().chain(slots).map(Storage::bytes).sum::<u64>()
+            + self.staging.as_ref().map_or(0, wgpu::Buffer::size)
+    }
+
+    fn lose(&mut self) {
+        self.opened.faults.put(Error::DeviceLost("it was destroyed on request".into()));
+        self.opened.device.destroy();
+    }
+}
+
+impl Drop for Gpu {
+    // Dropping the handles frees nothing in a browser.
+    fn drop(&mut self) {
+        self.opened.device.destroy();
+    }
+}

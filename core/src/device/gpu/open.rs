@@ -1,0 +1,64 @@
+//! Finding an adapter and opening it.
+
+use super::faults::Faults;
+use crate::{Error, Result};
+
+/// The most a single buffer may be, where the adapter allows it: no model of ours needs more.
+const LARGEST_BUFFER: u64 = 1 << 30;
+
+/// An open device.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    pub(super) faults: Faults,
+    pub(super) name: String,
+    pub(super) software: bool,
+}
+
+/// Opens the quickest adapter, a fresh one each time: browsers open an adapter only once.
+pub(super) async fn open() -> Result<Opened> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    let options = wgpu::RequestAdapterOptions {
+        power_preference: wgpu::PowerPreference::HighPerformance,
+        ..Default::default()
+    };
+    let adapter = instance.request_adapter(&options).await.map_err(|error| {
+        Error::Device(format!("there is no WebGPU adapter here ({error}): the CPU device works everywhere"))
+    })?;
+    let info = adapter.get_info();
+    let name = adapter_name(&info);
+    let descriptor = wgpu::DeviceDescriptor {
+        label: Some("gradus"),
+        required_limits: limits(&adapter.limits()),
+        ..Default::default()
+    };
+    let (device, queue) = adapter
+        .request_device(&descriptor)
+        .await
+        .map_err(|error| Error::Device(format!("{name} cannot be opened: {error}. Use the CPU device.")))?;
+    let faults = Faults::default();
+    faults.watch(&device, &name);
+    Ok(Opened { device, queue, faults, software: is_software(&info, &name), name })
+}
+
+/// WebGPU's defaults, with larger buffers where the adapter has them; never more than it has.
+fn limits(adapter: &wgpu::Limits) -> wgpu::Limits {
+    let mut limits = wgpu::Limits::defaults();
+    limits.max_buffer_size = LARGEST_BUFFER;
+    limits.max_storage_buffer_binding_size = LARGEST_BUFFER;
+    limits.or_worse_values_from(adapter)
+}
+
+/// What to call the adapter. Browsers may leave its description empty.
+fn adapter_name(info: &wgpu::AdapterInfo) -> String {
+    let found = [&info.name, &info.driver, &info.driver_info].into_iter().find(|s| !s.trim().is_empty());
+    found.map_or_else(|| "WebGPU adapter".to_string(), |s| s.trim().to_string())
+}
+
+/// Whether the adapter is a CPU in disguise.
+fn is_software(info: &wgpu::AdapterInfo, name: &str) -> bool {
+    let name = name.to_lowercase();
+    info.device_type == wgpu::DeviceType::Cpu
+        || ["swiftshader", "llvmpipe", "lavapipe", "basic render"].iter().any(|s| name.contains(s))
+}

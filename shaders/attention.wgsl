@@ -1,0 +1,54 @@
+// softmax(Q·Kᵀ · SCALE)·V with its matrix written out (core/src/ops/attention.rs): one query row a
+// workgroup; its line of the matrix lies in `probs` while it is worked on.
+const THREADS: u32 = 32u;
+
+@group(0) @binding(0) var<storage, read> qkv: array<f32>;
+@group(0) @binding(1) var<storage, read_write> o: array<f32>;
+@group(0) @binding(2) var<storage, read_write> probs: array<f32>;
+
+@compute @workgroup_size(32)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+    let line = flat_group(group);
+    if line >= LINES {
+        return;
+    }
+    let row = line % T;
+    let h = line / T % H;
+    let b = line / T / H;
+    let q = query(b, row, h);
+    let p = line * T;
+    var largest = -1e30;
+    for (var j = thread; j <= row; j += THREADS) {
+        let k = query(b, j, h) + C;
+        var s = 0.0;
+        for (var d = 0u; d < D; d++) {
+            s += qkv[q + d] * qkv[k + d];
+        }
+        s *= SCALE;
+        probs[p + j] = s;
+        largest = max(largest, s);
+    }
+    largest = max_all(thread, largest);
+    var sum = 0.0;
+    for (var j = thread; j < T; j += THREADS) {
+        var e = 0.0;
+        if j <= row {
+            e = exp(probs[p + j] - largest);
+        }
+        probs[p + j] = e;
+        sum += e;
+    }
+    sum = sum_all(thread, sum);
+    for (var j = thread; j <= row; j += THREADS) {
+        probs[p + j] /= sum;
+    }
+    storageBarrier();
+    let out = output(b, row, h);
+    for (var d = thread; d < D; d += THREADS) {
+        var total = 0.0;
+        for (var j = 0u; j <= row; j++) {
+            total += probs[p + j] * qkv[query(b, j, h) + 2u * C + d];
+        }
+        o[out + d] = total;
+    }
+}

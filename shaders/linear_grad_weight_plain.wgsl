@@ -1,0 +1,14 @@
+// dw += xᵀ · dy (transposed: dyᵀ · x) (core/src/ops/linear.rs).
+@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> dw: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+    let tile = flat_group(group) * 64u + thread;
+    let row = tile / COLUMNS4;
+    let column = tile % COLUMNS4;
+    if row < ROWS4 {
+        outer(row, column);
+    }
+}
