@@ -109,6 +109,11 @@ impl Device for Gpu {
         }
     }
 
+    fn clear(&mut self) {
+        self.buffers.clear();
+        self.programs.clear();
+    }
+
     fn forget(&mut self, name: &str) {
         self.buffers.remove(name);
     }
