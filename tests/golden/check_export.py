@@ -6,17 +6,21 @@ Each folder holds, beside the model, `check.json`, which our side wrote:
   {"ids": [[int]], "logits": [[[float]]],              rows of token ids and their logits [T, V]; may be empty
    "texts": [str], "encoded": [[int]], "decoded": [str]}  texts, their ids, and the text of those ids
 Logits must agree within 1e-4, ids and texts exactly: with AutoTokenizer, with tokenizers.Tokenizer, and once
-more after transformers has saved the tokenizer. Ends with a non-zero status where anything differs.
+more after transformers has saved the tokenizer. `--save` as the first argument also keeps what it saved, as
+saved-NAME.json beside this file, for a test that opens it again. Ends with a non-zero status where anything differs.
 """
 
 import json
 import pathlib
+import shutil
 import sys
 import tempfile
 
 import tokenizers
 import torch
 import transformers
+
+HERE = pathlib.Path(__file__).parent
 
 
 def check_tokenizer(name, tokenizer, check):
@@ -37,7 +41,7 @@ def check_tokenizer(name, tokenizer, check):
     return wrong
 
 
-def check_folder(folder):
+def check_folder(folder, keep):
     print(folder)
     check = json.loads((folder / "check.json").read_text())
     auto = transformers.AutoTokenizer.from_pretrained(folder)
@@ -47,6 +51,8 @@ def check_folder(folder):
         auto.save_pretrained(saved)
         again = transformers.AutoTokenizer.from_pretrained(saved)
         wrong += check_tokenizer("saved again", again, check)
+        if keep:
+            shutil.copy(pathlib.Path(saved) / "tokenizer.json", HERE / f"saved-{folder.name}.json")
     model, report = transformers.GPT2LMHeadModel.from_pretrained(folder, output_loading_info=True)
     if any(report[key] for key in report):
         wrong += 1
@@ -64,6 +70,7 @@ def check_folder(folder):
 
 
 if __name__ == "__main__":
-    folders = [pathlib.Path(a) for a in sys.argv[1:]] or sys.exit("name the folders to check")
-    wrong = sum(check_folder(folder) for folder in folders)
+    keep = sys.argv[1:2] == ["--save"]
+    folders = [pathlib.Path(a) for a in sys.argv[1 + keep:]] or sys.exit("name the folders to check")
+    wrong = sum(check_folder(folder, keep) for folder in folders)
     sys.exit(f"{wrong} differences" if wrong else print("all agree"))

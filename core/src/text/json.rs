@@ -91,14 +91,12 @@ fn byte_letters() -> [char; 256] {
 pub(super) fn read(text: &str) -> Result<Tokenizer> {
     let file: Value = serde_json::from_str(text)
         .map_err(|e| Error::Text(format!("tokenizer.json is not JSON ({e}): export the tokenizer again")))?;
-    for (part, allowed) in
-        [("normalizer", &[][..]), ("truncation", &[]), ("padding", &[]), ("post_processor", &["ByteLevel"])]
-    {
-        let kind = file[part]["type"].as_str().unwrap_or("of another kind");
-        if !file[part].is_null() && !allowed.contains(&kind) {
-            return Err(unlike(part, kind));
+    for part in ["normalizer", "truncation", "padding"] {
+        if !file[part].is_null() {
+            return Err(unlike(part, file[part]["type"].as_str().unwrap_or("of any kind")));
         }
     }
+    check_post_processor(&file["post_processor"])?;
     let added = match file["added_tokens"].as_array().map(Vec::as_slice).unwrap_or_default() {
         [] => None,
         [one] => Some(Added::read(one)?),
@@ -126,6 +124,22 @@ pub(super) fn read(text: &str) -> Result<Tokenizer> {
         other => return Err(unlike("model", other.unwrap_or("without a type"))),
     };
     Ok(Tokenizer { kind, eos })
+}
+
+/// What comes after the model must leave the ids as they are: byte-level offsets, or the empty template that
+/// transformers adds when it saves a tokenizer.
+fn check_post_processor(step: &Value) -> Result<()> {
+    let whole_text = |part: &Value| part["Sequence"]["id"] == "A";
+    match step["type"].as_str() {
+        None if step.is_null() => Ok(()),
+        Some("ByteLevel") => Ok(()),
+        Some("TemplateProcessing")
+            if step["single"].as_array().is_some_and(|parts| parts.len() == 1 && whole_text(&parts[0])) =>
+        {
+            Ok(())
+        }
+        other => Err(unlike("post_processor", other.unwrap_or("without a type"))),
+    }
 }
 
 fn malformed(what: &str) -> Error {

@@ -232,3 +232,18 @@ fn bigram_by_hand() {
     assert!((loss - ((4.0f64 / 3.0).ln() + 4.0f64.ln()) / 2.0).abs() < 1e-12, "{loss}");
     assert!((bigram_loss(&[], &[0, 1], 8) - 8.0f64.ln()).abs() < 1e-12);
 }
+
+/// Files that transformers saved after it had opened ours (tests/golden/check_export.py --save).
+#[test]
+fn a_tokenizer_that_transformers_saved_again_is_the_same() {
+    let words = include_str!("../../../tests/golden/saved-words.json");
+    assert_eq!(
+        Tokenizer::from_json(words).unwrap(),
+        Tokenizer::words(&["<eos>", "tom", "sleeps", ".", "\"", "élan", "<user>", "'s"]).unwrap()
+    );
+    assert!(Tokenizer::from_json(&words.replace("\"single\": [", "\"single\": [{},")).is_err());
+    let saved = Tokenizer::from_json(include_str!("../../../tests/golden/saved-bpe-128.json")).unwrap();
+    assert_eq!(saved.vocab_size(), 128);
+    assert_eq!(Tokenizer::from_json(&saved.to_json()).unwrap(), saved);
+    assert_eq!(saved.decode(&saved.encode("the loss").unwrap()), "the loss");
+}
