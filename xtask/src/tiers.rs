@@ -69,14 +69,13 @@ pub(crate) fn run(only: Option<Tier>) -> Result<bool> {
     if let Some(error) = &missing {
         eprintln!("error: {error:#}\nThe tiers that need it will fail.");
     }
-    let tests = integration_tests()?;
+    let targets = targets()?;
     let tiers = only.map_or(Tier::ALL.to_vec(), |tier| vec![tier]);
     let mut results = Vec::new();
     for tier in tiers {
         println!("\n=== {} ===", tier.name());
         let start = Instant::now();
-        let names: Vec<_> = tests.iter().filter(|(_, test)| Tier::of(test) == tier).collect();
-        let tally = run_tier(tier, &tools, &names).unwrap_or_else(|error| {
+        let tally = run_tier(tier, &tools, &targets).unwrap_or_else(|error| {
             eprintln!("error: {error:#}");
             Tally::BROKEN
         });
@@ -102,11 +101,16 @@ fn report(results: &[(Tier, Tally, Duration)]) -> bool {
     total.good()
 }
 
-fn run_tier(tier: Tier, tools: &Tools, tests: &[&(String, String)]) -> Result<Tally> {
+fn run_tier(tier: Tier, tools: &Tools, targets: &[Target]) -> Result<Tally> {
+    let tests: Vec<_> = targets.iter().filter(|t| t.kind == "test" && Tier::of(&t.name) == tier).collect();
+    let tests = tests.as_slice();
     match tier {
         Tier::Cpu => {
             let mut unit = native(tests);
-            unit.args(["--lib", "--bin", "xtask", "--bin", "gradus"]);
+            unit.arg("--lib");
+            // The page's binaries exist as wasm only.
+            let programs = targets.iter().filter(|t| t.kind == "bin" && t.package != "gradus-web");
+            unit.args(programs.flat_map(|t| ["--bin", &t.name]));
             let mut documentation = Command::new("cargo");
             documentation.args(["test", "--doc", "--no-fail-fast"]);
             documentation.args(DOCUMENTED.iter().flat_map(|package| ["--package", package]));
@@ -131,22 +135,22 @@ fn run_tier(tier: Tier, tools: &Tools, tests: &[&(String, String)]) -> Result<Ta
 }
 
 /// `cargo test` for native packages and these integration tests of theirs.
-fn native(tests: &[&(String, String)]) -> Command {
+fn native(tests: &[&Target]) -> Command {
     let mut command = Command::new("cargo");
     command.args(["test", "--no-fail-fast"]);
     command.args(NATIVE.iter().flat_map(|package| ["--package", package]));
-    command.args(tests.iter().flat_map(|(_, test)| ["--test", test]));
+    command.args(tests.iter().flat_map(|test| ["--test", &test.name]));
     command
 }
 
 /// `cargo test` for wasm, in a headless Chromium with WebGPU.
-fn browser(tools: &Tools, tests: &[&(String, String)]) -> Result<Command> {
-    let mut packages: Vec<&str> = tests.iter().map(|(package, _)| package.as_str()).collect();
+fn browser(tools: &Tools, tests: &[&Target]) -> Result<Command> {
+    let mut packages: Vec<&str> = tests.iter().map(|test| test.package.as_str()).collect();
     packages.dedup();
     let mut command = tools.wasm_command("cargo");
     command.args(["test", "--no-fail-fast", "--target", "wasm32-unknown-unknown"]);
     command.args(packages.iter().flat_map(|package| ["--package", package]));
-    command.args(tests.iter().flat_map(|(_, test)| ["--test", test]));
+    command.args(tests.iter().flat_map(|test| ["--test", &test.name]));
     command.args(["--", "--nocapture"]);
     command
         .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", setup::test_runner(tools)?)
@@ -157,22 +161,32 @@ fn browser(tools: &Tools, tests: &[&(String, String)]) -> Result<Command> {
     Ok(command)
 }
 
-/// The package and the name of every integration test of the workspace.
-fn integration_tests() -> Result<Vec<(String, String)>> {
+/// Something that cargo builds.
+struct Target {
+    package: String,
+    name: String,
+    /// `lib`, `bin`, `test`, `example`, …
+    kind: String,
+}
+
+/// Everything that the workspace builds, in the order of the packages' names.
+fn targets() -> Result<Vec<Target>> {
     let output = Command::new("cargo").args(["metadata", "--no-deps", "--format-version", "1"]).output()?;
     let metadata: serde_json::Value =
         serde_json::from_slice(&output.stdout).context("cargo metadata cannot be read")?;
-    let mut tests = Vec::new();
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let mut targets = Vec::new();
     for package in metadata["packages"].as_array().into_iter().flatten() {
         for target in package["targets"].as_array().into_iter().flatten() {
-            if target["kind"][0] == "test" {
-                let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-                tests.push((text(&package["name"]), text(&target["name"])));
-            }
+            targets.push(Target {
+                package: text(&package["name"]),
+                name: text(&target["name"]),
+                kind: text(&target["kind"][0]),
+            });
         }
     }
-    tests.sort();
-    Ok(tests)
+    targets.sort_by(|a, b| (&a.package, &a.name).cmp(&(&b.package, &b.name)));
+    Ok(targets)
 }
 
 #[cfg(test)]
@@ -201,9 +215,9 @@ mod tests {
 
     #[test]
     fn the_workspace_has_a_test_in_every_tier() {
-        let tests = integration_tests().unwrap();
+        let targets = targets().unwrap();
         for tier in [Tier::Gpu, Tier::Browser, Tier::E2e] {
-            assert!(tests.iter().any(|(_, test)| Tier::of(test) == tier), "{tier:?}");
+            assert!(targets.iter().any(|t| t.kind == "test" && Tier::of(&t.name) == tier), "{tier:?}");
         }
     }
 }
