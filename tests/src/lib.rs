@@ -1,1 +1,10 @@
-//! tests
+//! What the tests stand on. The tests themselves are in `tests/tests/`, and their names say where they
+//! run: `gpu_*` natively on a GPU, `browser_*` as wasm in a browser, `e2e_*` against the built site in a
+//! browser, all others natively on the processor.
+
+#[cfg(not(target_arch = "wasm32"))]
+pub mod browser;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod site;
+#[cfg(target_arch = "wasm32")]
+pub mod webgpu;
