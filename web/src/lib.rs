@@ -2,10 +2,11 @@
 //!
 //! Two binaries are built from this package. `app` is the page: Leptos, charts, controls; it knows the
 //! engine only by its protocol. `worker` hosts the session. What they share is [`wire`]. What can be
-//! thought through without a browser ([`state`], [`supervise`], [`settings`], [`url`], [`decimate`]) is
-//! kept free of it and tested natively.
+//! thought through without a browser ([`state`], [`supervise`], [`settings`], [`url`], [`decimate`],
+//! [`mod@format`]) is kept free of it and tested natively.
 
 pub mod decimate;
+pub mod format;
 pub mod settings;
 pub mod state;
 pub mod supervise;
@@ -14,6 +15,8 @@ pub mod wire;
 
 #[cfg(feature = "app")]
 pub mod app;
+#[cfg(feature = "app")]
+mod browser;
 #[cfg(feature = "app")]
 mod link;
 #[cfg(feature = "app")]

@@ -13,6 +13,16 @@ pub struct Sample {
     pub tokens: Vec<String>,
 }
 
+impl Sample {
+    /// The tokens as they are to be shown: a tokenizer of whole words gives them without the spaces
+    /// between them, a byte-level one with.
+    pub fn pieces(&self) -> Vec<String> {
+        let words = self.tokens.len() > 1 && !self.tokens.iter().any(|t| t.contains(char::is_whitespace));
+        let space = |i: usize| if words && (i > 0 || !self.prompt.is_empty()) { " " } else { "" };
+        self.tokens.iter().enumerate().map(|(i, t)| format!("{}{t}", space(i))).collect()
+    }
+}
+
 /// How a notice is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
@@ -24,6 +34,15 @@ pub enum Tone {
     Error,
 }
 
+/// What a notice's button does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// Take the run back to its last good checkpoint.
+    Checkpoint,
+    /// Start the engine anew.
+    Retry,
+}
+
 /// A sentence for the user.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notice {
@@ -31,14 +50,14 @@ pub struct Notice {
     pub tone: Tone,
     /// What happened and what to do.
     pub text: String,
-    /// True where the last good checkpoint can be taken by a press on a button.
-    pub offer_checkpoint: bool,
+    /// What can be done about it by a press on a button.
+    pub offer: Option<Offer>,
 }
 
 impl Notice {
     /// A notice without an offer.
     pub fn new(tone: Tone, text: impl Into<String>) -> Self {
-        Self { tone, text: text.into(), offer_checkpoint: false }
+        Self { tone, text: text.into(), offer: None }
     }
 }
 
@@ -140,7 +159,7 @@ impl RunState {
                 self.preparing = None;
                 self.tokens_per_second = 0.0;
                 self.notice = Some(Notice {
-                    offer_checkpoint: *recoverable && !restart,
+                    offer: (*recoverable && !restart).then_some(Offer::Checkpoint),
                     ..Notice::new(Tone::Error, message.clone())
                 });
             }
@@ -261,6 +280,16 @@ mod tests {
     }
 
     #[test]
+    fn whole_words_are_set_apart_and_pieces_are_not() {
+        let sample = |tokens: &[&str]| Sample {
+            tokens: tokens.iter().map(|t| (*t).to_owned()).collect(),
+            ..Sample::default()
+        };
+        assert_eq!(sample(&["the", "fox", "."]).pieces().concat(), "the fox .");
+        assert_eq!(sample(&["th", "e", " fo", "x"]).pieces().concat(), "the fox");
+    }
+
+    #[test]
     fn a_refusal_leaves_the_run_alone() {
         let mut state = RunState::default();
         state.apply(&Event::Phase(Phase::Running));
@@ -271,13 +300,12 @@ mod tests {
 
     #[test]
     fn only_a_diverged_run_offers_its_checkpoint() {
-        for (recoverable, restart, offer) in
-            [(true, false, true), (true, true, false), (false, false, false)]
+        for (recoverable, restart, offer) in [(true, false, true), (true, true, false), (false, false, false)]
         {
             let mut state = RunState::default();
             state.apply(&Event::Failed { message: "x".into(), recoverable, restart });
             assert_eq!(state.phase, Phase::Failed);
-            assert_eq!(state.notice.map(|n| n.offer_checkpoint), Some(offer));
+            assert_eq!(state.notice.and_then(|n| n.offer), offer.then_some(Offer::Checkpoint));
         }
     }
 }
