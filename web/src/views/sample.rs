@@ -44,10 +44,14 @@ pub(crate) fn SampleText(store: Store) -> impl IntoView {
                 let pieces = sample.pieces();
                 let end = shown.get().min(pieces.len());
                 let fresh = shown.get().saturating_sub(FRESH).min(end);
+                // The space before the first marked word stays unmarked.
+                let marked = pieces[fresh..end].concat();
+                let word = marked.trim_start();
+                let before = pieces[..fresh].concat() + &marked[..marked.len() - word.len()];
                 view! {
                     <span class="prompt">{sample.prompt.clone()}</span>
-                    <span>{pieces[..fresh].concat()}</span>
-                    <mark>{pieces[fresh..end].concat()}</mark>
+                    <span>{before}</span>
+                    <mark>{word.to_owned()}</mark>
                     <span class="rest">{pieces[end..].concat()}</span>
                 }
             })
