@@ -389,6 +389,9 @@ pub enum Event {
         message: String,
         /// True where the last checkpoint can take the run further (device lost, out of memory, NaN).
         recoverable: bool,
+        /// True where this session is beyond use and a fresh one must take the run over (device lost, out
+        /// of memory). A NaN needs none: the same step would fail again, so the user is asked.
+        restart: bool,
     },
 }
 
@@ -397,7 +400,8 @@ impl Event {
     pub fn failed(error: &Error) -> Self {
         let recoverable =
             matches!(error, Error::DeviceLost(_) | Error::OutOfMemory { .. } | Error::Diverged { .. });
-        Self::Failed { message: error.to_string(), recoverable }
+        let restart = matches!(error, Error::DeviceLost(_) | Error::OutOfMemory { .. });
+        Self::Failed { message: error.to_string(), recoverable, restart }
     }
 }
 

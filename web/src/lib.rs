@@ -1,1 +1,34 @@
-//! web
+//! The page of the Gradus course.
+//!
+//! Two binaries are built from this package. `app` is the page: Leptos, charts, controls; it knows the
+//! engine only by its protocol. `worker` hosts the session. What they share is [`wire`]. What can be
+//! thought through without a browser ([`state`], [`supervise`], [`settings`], [`url`], [`decimate`],
+//! [`mod@format`]) is kept free of it and tested natively.
+
+pub mod decimate;
+pub mod format;
+pub mod settings;
+pub mod state;
+pub mod supervise;
+pub mod url;
+pub mod wire;
+
+#[cfg(feature = "app")]
+pub mod app;
+#[cfg(feature = "app")]
+mod browser;
+#[cfg(feature = "app")]
+mod link;
+#[cfg(feature = "app")]
+mod pages;
+#[cfg(feature = "app")]
+mod persist;
+#[cfg(feature = "app")]
+mod store;
+#[cfg(feature = "app")]
+mod views;
+#[cfg(feature = "app")]
+mod widgets;
+
+#[cfg(feature = "worker")]
+pub mod host;

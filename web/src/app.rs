@@ -1,0 +1,31 @@
+//! Where the page wakes up.
+
+use crate::{pages::Laboratory, store::Store};
+use leptos::mount::mount_to;
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use web_sys::HtmlElement;
+
+/// Puts the laboratory into the page that `index.html` has already painted.
+pub fn start() {
+    std::panic::set_hook(Box::new(|info| {
+        leptos::logging::error!("{info}");
+        let place = document().get_element_by_id("fault");
+        if let Some(place) = place.and_then(|p| p.dyn_into::<HtmlElement>().ok()) {
+            place.set_hidden(false);
+        }
+    }));
+    let place = document().get_element_by_id("laboratory").and_then(|p| p.dyn_into::<HtmlElement>().ok());
+    let Some(place) = place else {
+        leptos::logging::error!("the page has no element #laboratory");
+        return;
+    };
+    place.set_inner_html("");
+    place.remove_attribute("aria-busy").ok();
+    let mounted = mount_to(place, || {
+        let store = Store::new();
+        store.begin();
+        view! { <Laboratory store /> }
+    });
+    mounted.forget();
+}

@@ -1,0 +1,101 @@
+//! The few things that are asked of the browser directly.
+
+use js_sys::{Array, Uint8Array};
+use leptos::prelude::{document, window};
+use wasm_bindgen::{JsCast, JsValue, closure::Closure};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{Blob, BlobPropertyBag, File, HtmlAnchorElement, Url};
+
+/// The query part of the address.
+pub(crate) fn query() -> String {
+    window().location().search().unwrap_or_default()
+}
+
+/// Puts a query into the address without leaving the page or adding to its history.
+pub(crate) fn show_query(query: &str) {
+    let Ok(path) = window().location().pathname() else { return };
+    let address = if query.is_empty() { path } else { format!("{path}?{query}") };
+    if let Ok(history) = window().history() {
+        // Refused only in sandboxed frames, where the address does not matter.
+        let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(&address));
+    }
+}
+
+/// Milliseconds since the page was opened.
+pub(crate) fn now() -> f64 {
+    window().performance().map_or(0.0, |p| p.now())
+}
+
+/// Whether the reader asks for less motion.
+pub(crate) fn reduced_motion() -> bool {
+    let query = window().match_media("(prefers-reduced-motion: reduce)");
+    query.ok().flatten().is_some_and(|q| q.matches())
+}
+
+/// Whether the browser has WebGPU at all (an adapter may still be missing).
+pub(crate) fn has_webgpu() -> bool {
+    js_sys::Reflect::get(&window().navigator(), &"gpu".into()).is_ok_and(|gpu| gpu.is_truthy())
+}
+
+/// Calls `tell` with whether the tab is hidden, at every change.
+pub(crate) fn on_visibility(tell: impl Fn(bool) + 'static) {
+    let changed = Closure::<dyn FnMut()>::new(move || tell(document().hidden()));
+    let _ = document().add_event_listener_with_callback("visibilitychange", changed.as_ref().unchecked_ref());
+    changed.forget();
+}
+
+/// Defines `window.gradus_fault(name)`, for tests.
+pub(crate) fn expose_faults(cause: impl Fn(&str) + 'static) {
+    let hook = Closure::<dyn FnMut(String)>::new(move |name: String| cause(&name));
+    let _ = js_sys::Reflect::set(&window(), &"gradus_fault".into(), hook.as_ref());
+    hook.forget();
+}
+
+/// The bytes of a file; `None` where the browser cannot read it.
+pub(crate) async fn read_bytes(file: &File) -> Option<Uint8Array> {
+    let buffer = JsFuture::from(file.array_buffer()).await.ok()?;
+    Some(Uint8Array::new(&buffer))
+}
+
+/// The text of a file; an error names what is wrong with it.
+pub(crate) async fn read_text(file: &File) -> Result<String, String> {
+    let bytes = read_bytes(file).await.ok_or("The browser could not read this file. Choose it again.")?;
+    String::from_utf8(bytes.to_vec()).map_err(|_| {
+        format!(
+            "“{}” is not plain text (UTF-8). Save it as a .txt file in UTF-8, or paste the text.",
+            file.name()
+        )
+    })
+}
+
+/// Lets the user save bytes as a file.
+pub(crate) fn save_file(name: &str, bytes: &Uint8Array) {
+    let save = || -> Result<(), JsValue> {
+        let options = BlobPropertyBag::new();
+        options.set_type("application/zip");
+        let blob = Blob::new_with_u8_array_sequence_and_options(&Array::of1(bytes), &options)?;
+        let address = Url::create_object_url_with_blob(&blob)?;
+        let anchor: HtmlAnchorElement = document().create_element("a")?.unchecked_into();
+        anchor.set_href(&address);
+        anchor.set_download(name);
+        anchor.click();
+        // The click has only begun the download: the address must outlive it.
+        leptos::prelude::set_timeout(
+            move || {
+                let _ = Url::revoke_object_url(&address);
+            },
+            std::time::Duration::from_secs(60),
+        );
+        Ok(())
+    };
+    if let Err(error) = save() {
+        leptos::logging::error!("the file could not be saved: {error:?}");
+    }
+}
+
+/// The value of a CSS custom property on the page, e.g. `--ink`.
+pub(crate) fn css(name: &str) -> String {
+    let root = document().document_element();
+    let style = root.and_then(|r| window().get_computed_style(&r).ok().flatten());
+    style.and_then(|s| s.get_property_value(name).ok()).unwrap_or_default().trim().to_owned()
+}

@@ -1,0 +1,49 @@
+//! Numbers as people read them.
+
+/// `127168` as `127,168`.
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `51234.0` as `51k`, `1.2e6` as `1.2M`, `940.0` as `940`.
+pub fn short(n: f64) -> String {
+    match n {
+        n if n >= 9.995e6 => format!("{:.0}M", n / 1e6),
+        n if n >= 9.995e5 => format!("{:.1}M", n / 1e6),
+        n if n >= 9.995e3 => format!("{:.0}k", n / 1e3),
+        n if n >= 1e3 => format!("{:.1}k", n / 1e3),
+        n => format!("{n:.0}"),
+    }
+}
+
+/// Bytes in decimal units: `472064` as `472 kB`.
+pub fn bytes(n: u64) -> String {
+    let n = n as f64;
+    match n {
+        n if n >= 1e9 => format!("{:.1} GB", n / 1e9),
+        n if n >= 9.95e6 => format!("{:.0} MB", n / 1e6),
+        n if n >= 9.995e5 => format!("{:.1} MB", n / 1e6),
+        n if n >= 1e3 => format!("{:.0} kB", n / 1e3),
+        n => format!("{n:.0} B"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_readable() {
+        assert_eq!([0, 999, 1000, 127_168].map(grouped), ["0", "999", "1,000", "127,168"]);
+        assert_eq!([0.4, 940.0, 5123.0, 51_234.0, 1.2e6].map(short), ["0", "940", "5.1k", "51k", "1.2M"]);
+        assert_eq!([12, 472_064, 3_400_000, 45e6 as u64].map(bytes), ["12 B", "472 kB", "3.4 MB", "45 MB"]);
+    }
+}

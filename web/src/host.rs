@@ -1,0 +1,71 @@
+//! The worker's side: a queue of commands, a session, and a loop that never holds the thread for long.
+
+use crate::wire::{self, BUILD};
+use futures_channel::mpsc::{UnboundedReceiver, unbounded};
+use futures_util::StreamExt;
+use gradus_core::protocol::{Command, Event};
+use gradus_core::session::Session;
+use wasm_bindgen::{JsCast, JsValue, closure::Closure};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{DedicatedWorkerGlobalScope, MessageChannel, MessageEvent};
+
+/// Starts the session and tells the page that it may speak. Messages sent earlier are lost, which is why
+/// the page waits for this.
+pub fn start() {
+    let scope: DedicatedWorkerGlobalScope = js_sys::global().unchecked_into();
+
+    let panic_scope = scope.clone();
+    std::panic::set_hook(Box::new(move |info| {
+        // Nothing can be done in a dying worker if even this fails.
+        let _ = panic_scope.post_message(&JsValue::from_str(&format!("panic {info}")));
+    }));
+
+    let (sender, commands) = unbounded();
+    let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
+        let command = wire::parcel_from_js(&message.data()).map(wire::unpack_command);
+        if let Some(Ok(command)) = command {
+            // The receiver lives as long as the worker.
+            let _ = sender.unbounded_send(command);
+        }
+    });
+    scope.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+    on_message.forget();
+
+    let emit_scope = scope.clone();
+    let emit = move |event: Event| {
+        if let Ok(parcel) = wire::pack_event(event) {
+            let (message, transfer) = wire::parcel_to_js(&parcel);
+            let _ = emit_scope.post_message_with_transfer(&message, &transfer);
+        }
+    };
+    let session = Session::new(Box::new(gradus_lessons::loader()), Box::new(emit));
+    wasm_bindgen_futures::spawn_local(serve(session, commands));
+    let _ = scope.post_message(&JsValue::from_str(&format!("ready {BUILD}")));
+}
+
+/// Commands first, then a turn of training, then the browser's own turn; asleep while there is nothing.
+async fn serve(mut session: Session, mut commands: UnboundedReceiver<Command>) {
+    let mut busy = false;
+    loop {
+        if !busy {
+            let Some(command) = commands.next().await else { return };
+            session.handle(command).await;
+        }
+        while let Ok(command) = commands.try_recv() {
+            session.handle(command).await;
+        }
+        busy = session.turn().await;
+        next_task().await;
+    }
+}
+
+/// Lets the worker receive messages: a promise alone would only yield to other promises.
+async fn next_task() {
+    let task = js_sys::Promise::new(&mut |resolve, _| {
+        if let Ok(channel) = MessageChannel::new() {
+            channel.port1().set_onmessage(Some(&resolve));
+            let _ = channel.port2().post_message(&JsValue::NULL);
+        }
+    });
+    let _ = JsFuture::from(task).await;
+}

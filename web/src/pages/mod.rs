@@ -1,0 +1,5 @@
+//! The pages of the course.
+
+mod home;
+
+pub(crate) use home::Laboratory;

@@ -1,0 +1,80 @@
+//! The last run, kept in this browser (IndexedDB), so that it survives a reload.
+
+use crate::settings::Settings;
+use idb::{Database, DatabaseEvent, Factory, ObjectStoreParams, TransactionMode};
+use js_sys::{Array, Uint8Array};
+use serde::{Deserialize, Serialize};
+use wasm_bindgen::{JsCast, JsValue};
+
+/// What is kept beside the checkpoint's zip.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Memo {
+    /// Step of the checkpoint.
+    pub(crate) step: u64,
+    /// The choices that the run was made with.
+    pub(crate) settings: Settings,
+    /// True where it learns from the user's own text.
+    pub(crate) own_text: bool,
+    /// Whether it was going.
+    pub(crate) running: bool,
+    /// Training losses so far, for the curve.
+    pub(crate) losses: Vec<(u64, f32)>,
+    /// Held-out losses so far.
+    pub(crate) validation: Vec<(u64, f64)>,
+}
+
+const DATABASE: &str = "gradus";
+const STORE: &str = "runs";
+const KEY: &str = "last";
+/// Raised whenever [`Memo`] changes: what an older page kept is then left aside.
+const VERSION: u32 = 1;
+
+async fn open() -> Result<Database, idb::Error> {
+    let mut request = Factory::new()?.open(DATABASE, Some(VERSION))?;
+    request.on_upgrade_needed(|event| {
+        if let Ok(database) = event.database() {
+            if database.store_names().iter().any(|s| s == STORE) {
+                let _ = database.delete_object_store(STORE);
+            }
+            let _ = database.create_object_store(STORE, ObjectStoreParams::new());
+        }
+    });
+    request.await
+}
+
+/// The kept run, if there is one that can be read.
+pub(crate) async fn load() -> Option<(Memo, Uint8Array)> {
+    let database = open().await.ok()?;
+    let transaction = database.transaction(&[STORE], TransactionMode::ReadOnly).ok()?;
+    let kept = transaction.object_store(STORE).ok()?.get(JsValue::from_str(KEY)).ok()?.await.ok()??;
+    let parts: Array = kept.dyn_into().ok()?;
+    let memo: Uint8Array = parts.get(0).dyn_into().ok()?;
+    let zip: Uint8Array = parts.get(1).dyn_into().ok()?;
+    Some((postcard::from_bytes(&memo.to_vec()).ok()?, zip))
+}
+
+/// Keeps a run in place of the last one.
+///
+/// # Errors
+/// A full or forbidden store (private windows): the run then does not survive a reload.
+pub(crate) async fn save(memo: &Memo, zip: &Uint8Array) -> Result<(), idb::Error> {
+    let memo = postcard::to_stdvec(memo).unwrap_or_default();
+    let value = Array::of2(&Uint8Array::from(memo.as_slice()), zip);
+    let database = open().await?;
+    let transaction = database.transaction(&[STORE], TransactionMode::ReadWrite)?;
+    transaction.object_store(STORE)?.put(&value, Some(&JsValue::from_str(KEY)))?.await?;
+    transaction.commit()?.await?;
+    Ok(())
+}
+
+/// Forgets the kept run.
+pub(crate) async fn clear() {
+    let forget = async {
+        let database = open().await?;
+        let transaction = database.transaction(&[STORE], TransactionMode::ReadWrite)?;
+        transaction.object_store(STORE)?.delete(JsValue::from_str(KEY))?.await?;
+        transaction.commit()?.await
+    };
+    // Where nothing can be kept there is nothing to forget.
+    let _ = forget.await;
+}

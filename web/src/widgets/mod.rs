@@ -1,0 +1,13 @@
+//! Controls: each reads the store and calls its methods.
+
+mod files;
+mod knobs;
+mod message;
+mod own_text;
+mod transport;
+
+pub(crate) use files::Files;
+pub(crate) use knobs::Knobs;
+pub(crate) use message::{Message, Spoken, Status};
+pub(crate) use own_text::{OwnTextButton, OwnTextDialog};
+pub(crate) use transport::Transport;
