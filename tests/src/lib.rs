@@ -5,6 +5,8 @@
 #[cfg(not(target_arch = "wasm32"))]
 pub mod browser;
 #[cfg(not(target_arch = "wasm32"))]
+pub mod golden;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod site;
 #[cfg(target_arch = "wasm32")]
 pub mod webgpu;

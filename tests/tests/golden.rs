@@ -1,0 +1,12 @@
+//! The CPU device against PyTorch: logits, every gradient, ten AdamW losses.
+#![cfg(not(target_arch = "wasm32"))]
+
+use gradus_core::device::cpu::Cpu;
+use gradus_tests::golden;
+
+#[test]
+fn the_cpu_agrees_with_pytorch() {
+    if let Err(error) = pollster::block_on(golden::check(|| Box::new(Cpu::<f32>::new()), 1e-4)) {
+        panic!("{error:#}");
+    }
+}
