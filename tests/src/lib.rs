@@ -2,8 +2,13 @@
 //! run: `gpu_*` natively on a GPU, `browser_*` as wasm in a browser, `e2e_*` against the built site in a
 //! browser, all others natively on the processor.
 
+pub mod array;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod browser;
+pub mod cases;
+pub mod compare;
+pub mod conformance;
+pub mod reference;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod golden;
 #[cfg(not(target_arch = "wasm32"))]

@@ -99,10 +99,12 @@ impl Plan {
                 }
             }
         }
-        let nodes = at
-            .keys()
-            .filter(|v| kept(**v))
-            .map(|v| (tape.name(*v).to_string(), (locate(tape, &at, *v), tape.spec(*v).clone())))
+        // In the tape's order, so that of values with one name the last stands: where a gradient was made
+        // in parts, that is their sum.
+        let recorded = (0..tape.values.len() as u32).map(Value);
+        let nodes = recorded
+            .filter(|v| at.contains_key(v) && kept(*v))
+            .map(|v| (tape.name(v).to_string(), (locate(tape, &at, v), tape.spec(v).clone())))
             .chain(tape.values.iter().filter_map(|info| match &info.place {
                 Place::Activation => None,
                 Place::Buffer { name, offset } => {

@@ -53,8 +53,8 @@ impl Op for AdamW {
         let rate = lr / F::of(f64::from(state.correction1));
         let root = F::of(f64::from(state.correction2));
         let (b1, b2, eps) = (F::of(self.beta1), F::of(self.beta2), F::of(self.eps));
-        for part in [0..self.decayed, self.decayed..self.len] {
-            let decay = if part.start == 0 { F::one() - lr * F::of(self.weight_decay) } else { F::one() };
+        let decayed = F::one() - lr * F::of(self.weight_decay);
+        for (part, decay) in [(0..self.decayed, decayed), (self.decayed..self.len, F::one())] {
             let (m, v, grads) = (&mut m[part.clone()], &mut v[part.clone()], &mut grads[part.clone()]);
             for (((p, m), v), grad) in params[part].iter_mut().zip(m).zip(v).zip(grads) {
                 let g = *grad * clip;

@@ -1,0 +1,15 @@
+//! Every op on the native GPU, against the f64 reference.
+#![cfg(not(target_arch = "wasm32"))]
+
+use gradus_core::device::Device;
+use gradus_core::device::gpu::Gpu;
+use gradus_tests::compare::Tolerance;
+use gradus_tests::conformance::check_all;
+
+#[test]
+fn every_op_agrees_with_f64() {
+    let mut gpu = pollster::block_on(Gpu::open()).unwrap_or_else(|e| panic!("{e}"));
+    println!("conformance on {}", gpu.name());
+    let count = pollster::block_on(check_all(&mut gpu, Tolerance::GPU)).unwrap_or_else(|e| panic!("{e}"));
+    assert!(count > 200, "only {count} cases");
+}

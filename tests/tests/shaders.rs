@@ -1,0 +1,183 @@
+//! Every kernel, with the constants of every conformance case, as the GPU device composes it: it parses,
+//! it validates, and what it declares is what the op says it reads and writes, within WebGPU's default
+//! limits.
+#![cfg(not(target_arch = "wasm32"))]
+
+use gradus_core::device::gpu::shaders::{KERNELS, source};
+use gradus_core::graph::{DType, Location, Spec};
+use gradus_core::ops::Dispatch;
+use gradus_tests::cases;
+use naga::valid::{Capabilities, GlobalUse, ModuleInfo, ValidationFlags, Validator};
+use naga::{AddressSpace, Module, ScalarKind, StorageAccess, TypeInner};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// One launch of one case.
+struct Launch {
+    what: String,
+    dispatch: Dispatch,
+    source: String,
+    /// Reads, then writes: what each binding holds, and whether it is written.
+    bindings: Vec<(Spec, bool)>,
+}
+
+fn launches() -> Vec<Launch> {
+    let mut launches = Vec::new();
+    for case in cases::all() {
+        for step in case.plan().steps {
+            let specs = |list: &[(Location, Spec)]| list.iter().map(|x| x.1.clone()).collect::<Vec<_>>();
+            let (reads, writes) = (specs(&step.reads), specs(&step.writes));
+            let dispatch = step.step.op.dispatch_dyn(&reads, &writes);
+            let what = format!("{} ({})", dispatch.shader, case.name);
+            let source = source(&dispatch).unwrap_or_else(|e| panic!("{what}: {e}"));
+            let bindings =
+                reads.into_iter().map(|s| (s, false)).chain(writes.into_iter().map(|s| (s, true))).collect();
+            launches.push(Launch { what, dispatch, source, bindings });
+        }
+    }
+    launches
+}
+
+fn parse(what: &str, source: &str) -> (Module, ModuleInfo) {
+    let module = naga::front::wgsl::parse_str(source)
+        .unwrap_or_else(|e| panic!("{what}: {}", e.emit_to_string(source)));
+    let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
+        .validate(&module)
+        .unwrap_or_else(|e| panic!("{what}: {}", e.emit_to_string(source)));
+    (module, info)
+}
+
+#[test]
+fn bindings_are_what_the_op_reads_and_writes() {
+    let mut wrong = BTreeSet::new();
+    for launch in launches() {
+        let (module, info) = parse(&launch.what, &launch.source);
+        wrong.extend(binding_faults(&launch, &module, &info));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.into_iter().collect::<Vec<_>>().join("\n"));
+}
+
+fn binding_faults(launch: &Launch, module: &Module, info: &ModuleInfo) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut found = BTreeMap::new();
+    for (handle, variable) in module.global_variables.iter() {
+        let AddressSpace::Storage { access } = variable.space else { continue };
+        match &variable.binding {
+            Some(binding) if binding.group == 0 => {
+                found.insert(binding.binding as usize, (handle, variable, access));
+            }
+            other => faults.push(format!("{}: a binding at {other:?}", launch.what)),
+        }
+    }
+    if !found.keys().copied().eq(0..launch.bindings.len()) || found.len() > 8 {
+        let declared = found.len();
+        return vec![format!("{}: {declared} bindings for {}", launch.what, launch.bindings.len())];
+    }
+    let usage = info.get_entry_point(0);
+    for (index, (spec, written)) in launch.bindings.iter().enumerate() {
+        let (handle, variable, access) = found[&index];
+        let expected =
+            if *written { StorageAccess::LOAD | StorageAccess::STORE } else { StorageAccess::LOAD };
+        let what = format!("{}: binding {index}", launch.what);
+        if access != expected {
+            faults.push(format!("{what} is {access:?}"));
+        }
+        let used = if *written { GlobalUse::WRITE } else { GlobalUse::READ };
+        if !usage[handle].contains(used) {
+            faults.push(format!("{what} is never {}", if *written { "written" } else { "read" }));
+        }
+        let (kind, width) = match element(module, variable.ty) {
+            Some(element) => element,
+            None => {
+                faults.push(format!("{what} is no array of 32-bit numbers"));
+                continue;
+            }
+        };
+        let wanted = if spec.dtype == DType::U32 { ScalarKind::Uint } else { ScalarKind::Float };
+        if kind != wanted {
+            faults.push(format!("{what} holds {kind:?}, the op says {:?}", spec.dtype));
+        }
+        // A runtime array has as many elements as fit: a remainder would be out of reach.
+        if !spec.len().is_multiple_of(width) {
+            faults.push(format!("{what}: {} elements do not fill vectors of {width}", spec.len()));
+        }
+    }
+    faults
+}
+
+/// Kind of number in a runtime-sized array, and how many make an element.
+fn element(module: &Module, ty: naga::Handle<naga::Type>) -> Option<(ScalarKind, usize)> {
+    let TypeInner::Array { base, size: naga::ArraySize::Dynamic, .. } = module.types[ty].inner else {
+        return None;
+    };
+    match module.types[base].inner {
+        TypeInner::Scalar(scalar) if scalar.width == 4 => Some((scalar.kind, 1)),
+        TypeInner::Vector { size, scalar } if scalar.width == 4 => Some((scalar.kind, size as usize)),
+        _ => None,
+    }
+}
+
+#[test]
+fn kernels_stay_within_the_default_limits() {
+    for launch in launches() {
+        let (module, _) = parse(&launch.what, &launch.source);
+        let what = &launch.what;
+        assert_eq!(module.entry_points.len(), 1, "{what}");
+        let entry = &module.entry_points[0];
+        assert!(entry.name == "main" && entry.stage == naga::ShaderStage::Compute, "{what}: {}", entry.name);
+        let [x, y, z] = entry.workgroup_size;
+        assert!(x <= 256 && y <= 256 && z <= 64 && x * y * z <= 256, "{what}: {:?}", entry.workgroup_size);
+        let shared: u32 = module
+            .global_variables
+            .iter()
+            .filter(|(_, v)| v.space == AddressSpace::WorkGroup)
+            .map(|(_, v)| module.types[v.ty].inner.size(module.to_ctx()).next_multiple_of(16))
+            .sum();
+        assert!(shared <= 16_384, "{what}: {shared} bytes of workgroup memory");
+        let groups = launch.dispatch.workgroups;
+        assert!(groups.iter().all(|&n| (1..=65_535).contains(&n)), "{what}: {groups:?} workgroups");
+    }
+}
+
+/// WGSL's words, comments left out.
+fn words(text: &str) -> BTreeSet<&str> {
+    let code = text.lines().map(|line| line.split("//").next().unwrap_or_default());
+    code.flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_')).collect()
+}
+
+#[test]
+fn every_constant_is_used() {
+    let mut unused = BTreeSet::new();
+    for launch in launches() {
+        let (_, text) = KERNELS
+            .iter()
+            .find(|(name, _)| *name == launch.dispatch.shader)
+            .unwrap_or_else(|| panic!("no kernel {}", launch.dispatch.shader));
+        let words = words(text);
+        let names = launch.dispatch.constants.iter().map(|(name, _)| *name);
+        unused.extend(names.filter(|n| !words.contains(n)).map(|n| (launch.dispatch.shader, n)));
+    }
+    assert!(unused.is_empty(), "constants that no kernel uses: {unused:?}");
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let paths = entries.map(|entry| entry.expect("a directory entry").path());
+    paths.filter(|path| path.extension().is_some_and(|e| e == "wgsl")).collect()
+}
+
+#[test]
+fn every_file_in_shaders_is_reached_from_an_op() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shaders");
+    let reached: BTreeSet<String> = launches().iter().map(|l| l.dispatch.shader.to_string()).collect();
+    let stem = |path: &PathBuf| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let there: BTreeSet<String> = files(&folder).iter().map(stem).collect();
+    let embedded: BTreeSet<String> = KERNELS.iter().map(|(name, _)| (*name).to_string()).collect();
+    assert!(there.len() > 20, "{there:?}");
+    assert_eq!(there, reached, "files and kernels that some case launches");
+    assert_eq!(there, embedded, "files and kernels that the device knows");
+    for path in files(&folder.join("lib")) {
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        assert!(KERNELS.iter().any(|k| k.1.contains(&text)), "no kernel includes {}", path.display());
+    }
+}
