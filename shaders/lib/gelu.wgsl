@@ -4,7 +4,7 @@ const ROOT_2_OVER_PI: f32 = 0.7978845608028654;
 const CUBIC: f32 = 0.044715;
 
 fn gelu_tanh(x: vec4f) -> vec4f {
-    let z = clamp(ROOT_2_OVER_PI * (x + CUBIC * x * x * x), vec4f(-15.0), vec4f(15.0));
+    let z = clamp(ROOT_2_OVER_PI * (x + CUBIC * x * x * x), vec4f(-20.0), vec4f(20.0));
     return 1.0 - 2.0 / (1.0 + exp(2.0 * z));
 }
 
