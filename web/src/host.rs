@@ -5,6 +5,7 @@ use futures_channel::mpsc::{UnboundedReceiver, unbounded};
 use futures_util::StreamExt;
 use gradus_core::protocol::{Command, Event};
 use gradus_core::session::Session;
+use gradus_lessons::loader::CourseLoader;
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{DedicatedWorkerGlobalScope, MessageChannel, MessageEvent};
@@ -38,13 +39,17 @@ pub fn start() {
             let _ = emit_scope.post_message_with_transfer(&message, &transfer);
         }
     };
-    let session = Session::new(Box::new(gradus_lessons::loader()), Box::new(emit));
-    wasm_bindgen_futures::spawn_local(serve(session, commands));
+    let session = Session::new(Box::new(CourseLoader), Box::new(emit));
+    wasm_bindgen_futures::spawn_local(serve(scope.clone(), session, commands));
     let _ = scope.post_message(&JsValue::from_str(&format!("ready {BUILD}")));
 }
 
 /// Commands first, then a turn of training, then the browser's own turn; asleep while there is nothing.
-async fn serve(mut session: Session, mut commands: UnboundedReceiver<Command>) {
+async fn serve(
+    scope: DedicatedWorkerGlobalScope,
+    mut session: Session,
+    mut commands: UnboundedReceiver<Command>,
+) {
     let mut busy = false;
     loop {
         if !busy {
@@ -54,9 +59,23 @@ async fn serve(mut session: Session, mut commands: UnboundedReceiver<Command>) {
         while let Ok(command) = commands.try_recv() {
             session.handle(command).await;
         }
+        let before = js_sys::Date::now();
         busy = session.turn().await;
-        next_task().await;
+        if busy && js_sys::Date::now() - before < 1.0 {
+            // Held back by the speed control: waiting costs nothing, asking again and again would.
+            rest(&scope).await;
+        } else {
+            next_task().await;
+        }
     }
+}
+
+/// Waits for some milliseconds.
+async fn rest(scope: &DedicatedWorkerGlobalScope) {
+    let wait = js_sys::Promise::new(&mut |resolve, _| {
+        let _ = scope.set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, 4);
+    });
+    let _ = JsFuture::from(wait).await;
 }
 
 /// Lets the worker receive messages: a promise alone would only yield to other promises.

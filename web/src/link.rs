@@ -17,8 +17,8 @@ pub(crate) enum News {
     Restarted {
         /// Why it fell.
         cause: String,
-        /// Step of the checkpoint that was taken up; `None` for the beginning.
-        step: Option<u64>,
+        /// The step that was taken up.
+        step: u64,
         /// Whether the run goes on by itself.
         running: bool,
     },

@@ -5,7 +5,9 @@ use crate::settings::{Settings, parse_seed};
 use crate::state::{Notice, Offer, RunState, Tone};
 use crate::url::{self, Address};
 use crate::{browser, persist};
+use gradus_core::model::MAX_ZIP_BYTES;
 use gradus_core::protocol::{Command, DeviceChoice, Event, Fault, Phase, RunConfig, SampleConfig, Source};
+use gradus_core::text::MAX_TEXT_BYTES;
 use js_sys::Uint8Array;
 use leptos::prelude::*;
 use std::time::Duration;
@@ -54,12 +56,10 @@ struct Inner {
     kept_at: f64,
     kept_step: u64,
     told_unkept: bool,
+    /// The choice of device that the engine has carried out.
+    settled_device: DeviceChoice,
 }
 
-/// The largest text that is handed to the engine, in bytes.
-pub(crate) const TEXT_LIMIT: usize = 16 << 20;
-/// The largest model folder that is handed to the engine, in bytes.
-const ZIP_LIMIT: f64 = 64.0 * 1024.0 * 1024.0;
 /// How often a running model writes a text.
 const SAMPLE_EVERY: Duration = Duration::from_millis(1500);
 
@@ -224,14 +224,15 @@ impl Store {
 
     /// Opens a model folder from a zip.
     pub(crate) fn upload(self, file: web_sys::File) {
-        if file.size() == 0.0 || file.size() > ZIP_LIMIT {
+        if file.size() == 0.0 || file.size() > MAX_ZIP_BYTES as f64 {
             self.notify(Notice::new(
                 Tone::Warning,
                 format!(
-                    "“{}” has {} bytes. A model folder is a zip of at most 64 MiB with config.json, \
+                    "“{}” has {} bytes. A model is a zip of at most {} MiB with config.json, \
                      model.safetensors and tokenizer.json. The run in hand goes on.",
                     file.name(),
-                    file.size()
+                    file.size(),
+                    MAX_ZIP_BYTES >> 20
                 ),
             ));
             return;
@@ -301,8 +302,8 @@ impl Store {
             News::Event(event, blob) => self.event(&event, blob),
             News::Restarted { cause, step, running } => {
                 let from = match step {
-                    Some(step) => format!("The run was taken up at its last checkpoint, step {step}"),
-                    None => "The run begins again".into(),
+                    0 => "The run begins again".into(),
+                    step => format!("The run was taken up at its last checkpoint, step {step}"),
                 };
                 let goes = if running { ", and goes on." } else { ", and waits." };
                 self.inner.try_update_value(|i| i.sampling = false);
@@ -366,7 +367,12 @@ impl Store {
                     browser::save_file(name, &zip);
                 }
             }
+            Event::Device(_) => {
+                let choice = self.settings.try_with_untracked(|s| s.device).unwrap_or_default();
+                self.inner.try_update_value(|i| i.settled_device = choice);
+            }
             Event::Refused { .. } | Event::Failed { .. } => {
+                self.show_settled();
                 self.exporting.try_update(|e| *e = false);
                 self.inner.try_update_value(|i| i.sampling = false);
             }
@@ -389,6 +395,7 @@ impl Store {
             .try_update_value(|i| {
                 i.sampling = false;
                 i.kept_step = step;
+                i.settled_device = config.device;
                 (std::mem::take(&mut i.restoring), std::mem::take(&mut i.run_when_ready))
             })
             .unwrap_or_default();
@@ -406,6 +413,15 @@ impl Store {
             self.send(Command::Run);
         }
         self.sample();
+    }
+
+    /// Sets the controls back to what is: the choice was refused.
+    fn show_settled(self) {
+        let config = self.run.try_with_untracked(|r| r.started.as_ref().map(|s| Settings::of(&s.config)));
+        if let Some(Some(settings)) = config {
+            let device = self.inner.try_update_value(|i| i.settled_device).unwrap_or_default();
+            self.settings.try_update(|s| *s = Settings { device, ..settings });
+        }
     }
 
     fn sample(self) {
@@ -443,6 +459,10 @@ impl Store {
     }
 
     fn keep(self, step: u64, zip: Uint8Array) {
+        if step == 0 {
+            // Nothing is lost when it is begun anew.
+            return;
+        }
         self.inner.try_update_value(|i| (i.kept_at, i.kept_step) = (browser::now(), step));
         let memo = self.run.try_with_untracked(|r| {
             let config = &r.started.as_ref()?.config;
@@ -508,12 +528,12 @@ impl Store {
 
 /// What is wrong with a text of so many bytes, if it is too much.
 pub(crate) fn too_large(bytes: f64) -> Option<String> {
-    (bytes > TEXT_LIMIT as f64).then(|| {
+    (bytes > MAX_TEXT_BYTES as f64).then(|| {
         format!(
             "This text has {:.0} MiB; at most {} MiB can be used. Take a part of it: a model this small \
              learns little from more.",
             bytes / 1_048_576.0,
-            TEXT_LIMIT >> 20
+            MAX_TEXT_BYTES >> 20
         )
     })
 }

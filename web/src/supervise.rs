@@ -18,7 +18,7 @@ pub struct Supervisor<B> {
     base: Option<Letter<B>>,
     /// A start, import or restore that was sent and not answered yet.
     pending: Option<Letter<B>>,
-    /// The step of the last checkpoint.
+    /// The step that `base` leads to, once it was reached.
     checkpoint: Option<u64>,
     /// Whether the run should be going.
     running: bool,
@@ -34,8 +34,8 @@ pub enum Revival<B> {
     Restart {
         /// The commands, in order.
         letters: Vec<Letter<B>>,
-        /// Step of the checkpoint that it takes up; `None` for the beginning.
-        step: Option<u64>,
+        /// The step that it takes up.
+        step: u64,
         /// Whether the run goes on by itself.
         running: bool,
     },
@@ -78,20 +78,23 @@ impl<B: Clone> Supervisor<B> {
             Event::Started(started) => {
                 if let Some(letter) = self.pending.take() {
                     self.base = Some(letter);
-                    self.checkpoint = (started.step > 0).then_some(started.step);
+                    self.checkpoint = Some(started.step);
                 } else if started.step == 0 {
                     // Reset: the same run from its beginning, with the seed it now has.
                     self.base = Some((Command::Start(Box::new(started.config.clone())), None));
-                    self.checkpoint = None;
+                    self.checkpoint = Some(0);
                 }
             }
             Event::Checkpoint { step, .. } => {
+                // A fresh worker repeats the checkpoint that it was given: only a later one is progress.
+                if self.checkpoint.is_some_and(|last| last < *step) {
+                    self.falls = 0;
+                }
                 self.base = Some((Command::Restore { zip: Vec::new() }, blob.cloned()));
                 self.checkpoint = Some(*step);
                 self.device = None;
-                self.falls = 0;
             }
-            Event::Refused { .. } => self.pending = None,
+            Event::Refused { .. } => (self.pending, self.device) = (None, None),
             Event::Phase(Phase::Done) => self.running = false,
             Event::Failed { restart, .. } => {
                 if *restart {
@@ -122,12 +125,12 @@ impl<B: Clone> Supervisor<B> {
             letters.extend(self.speed.map(|s| (Command::Speed { steps_per_second: s }, None)));
             letters.extend(self.running.then_some((Command::Run, None)));
         }
-        Revival::Restart { letters, step: self.checkpoint, running: self.running }
+        Revival::Restart { letters, step: self.checkpoint.unwrap_or(0), running: self.running }
     }
 
-    /// What takes the run back to its last checkpoint; `None` before the first one.
+    /// What takes the run back to its last checkpoint, or to its beginning; `None` where none was started.
     pub fn last_good(&self) -> Option<Letter<B>> {
-        self.checkpoint.and(self.base.clone())
+        self.base.clone()
     }
 
     /// Whether the run should be going.
@@ -179,7 +182,7 @@ mod tests {
     #[test]
     fn before_the_first_checkpoint_it_begins_again() {
         let letters = vec![(start(), None), (Command::Run, None)];
-        assert_eq!(going().fell(), Revival::Restart { letters, step: None, running: true });
+        assert_eq!(going().fell(), Revival::Restart { letters, step: 0, running: true });
     }
 
     #[test]
@@ -193,7 +196,7 @@ mod tests {
             (Command::Speed { steps_per_second: 5 }, None),
             (Command::Run, None),
         ];
-        assert_eq!(s.fell(), Revival::Restart { letters, step: Some(400), running: true });
+        assert_eq!(s.fell(), Revival::Restart { letters, step: 400, running: true });
     }
 
     #[test]
@@ -202,7 +205,7 @@ mod tests {
         s.heard(&checkpoint(200), Some(&1));
         s.sent(&Command::Pause, None);
         let letters = vec![(Command::Restore { zip: vec![] }, Some(1))];
-        assert_eq!(s.fell(), Revival::Restart { letters, step: Some(200), running: false });
+        assert_eq!(s.fell(), Revival::Restart { letters, step: 200, running: false });
     }
 
     #[test]
@@ -232,9 +235,9 @@ mod tests {
         s.heard(&checkpoint(200), Some(&1));
         s.sent(&Command::Reset { seed: 1 }, None);
         s.heard(&started(0), None);
-        assert_eq!(s.last_good(), None);
+        assert_eq!(s.last_good(), Some((start(), None)));
         let letters = vec![(start(), None)];
-        assert_eq!(s.fell(), Revival::Restart { letters, step: None, running: false });
+        assert_eq!(s.fell(), Revival::Restart { letters, step: 0, running: false });
     }
 
     #[test]
@@ -243,6 +246,7 @@ mod tests {
         for _ in 0..MAX_FALLS {
             assert!(matches!(s.fell(), Revival::Restart { .. }));
             s.heard(&started(0), None);
+            s.heard(&checkpoint(0), Some(&0));
         }
         assert_eq!(s.fell(), Revival::GiveUp);
         s.forgive();

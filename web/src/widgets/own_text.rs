@@ -1,8 +1,9 @@
 //! The dialog for the user's own text: paste it, drop a file, or choose one.
 
-use crate::store::{Store, TEXT_LIMIT, too_large};
+use crate::store::{Store, too_large};
 use crate::{browser, format};
 use gradus_core::protocol::Source;
+use gradus_core::text::MAX_TEXT_BYTES;
 use leptos::{ev, html, prelude::*};
 
 /// Vocabularies offered, in tokens.
@@ -149,7 +150,7 @@ pub(crate) fn OwnTextDialog(store: Store) -> impl IntoView {
                     </select>
                 </label>
                 <small class="push">
-                    {move || format!("{} of at most {} MiB", format::bytes(size.get() as u64), TEXT_LIMIT >> 20)}
+                    {move || format!("{} of at most {} MiB", format::bytes(size.get() as u64), MAX_TEXT_BYTES >> 20)}
                 </small>
             </div>
             <p
