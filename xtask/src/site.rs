@@ -2,7 +2,7 @@
 //!
 //! Trunk compiles and bundles; what it leaves is then made fit for any static host:
 //! - a content-security policy, as a `<meta>` since such a host sends no headers of ours, with the hashes
-//!   of the inline scripts and styles in place of trunk's nonce, which would be the same for all visitors;
+//!   of the inline scripts and styles (a nonce on a static page would be the same for all visitors);
 //! - one page for each lesson (`lesson/NAME/index.html`), so that it loads on its own address without
 //!   rewriting rules, under whatever path the site lives;
 //! - `404.html` for hosts that serve it for unknown addresses.
@@ -54,7 +54,6 @@ pub(crate) fn shots() -> Result<()> {
 fn finish(dist: &Path, public_url: &str) -> Result<()> {
     let index = dist.join("index.html");
     let html = fs::read_to_string(&index).with_context(|| format!("trunk left no {}", index.display()))?;
-    let html = without_nonces(&html);
     fs::write(&index, with_policy(&html)?)?;
     fs::write(dist.join("404.html"), with_policy(&html)?)?;
     for lesson in lessons(Path::new("lessons"))? {
@@ -81,20 +80,12 @@ fn lessons(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn without_nonces(html: &str) -> String {
-    const START: &str = " nonce=\"";
-    let mut clean = String::with_capacity(html.len());
-    let mut rest = html;
-    while let Some((before, after)) = rest.split_once(START) {
-        clean.push_str(before);
-        rest = after.split_once('"').map_or("", |(_, after)| after);
-    }
-    clean + rest
-}
-
-/// Points the page's relative links at the site's root, `prefix` away.
+/// Points the page's relative links at the site's root, `prefix` away. The page is minified, so a link may
+/// stand without quotes.
 fn with_prefix(html: &str, prefix: &str) -> String {
-    html.replace("\"./", &format!("\"{prefix}")).replace("'./", &format!("'{prefix}"))
+    ['"', '\'', '`', '='].iter().fold(html.to_owned(), |html, before| {
+        html.replace(&format!("{before}./"), &format!("{before}{prefix}"))
+    })
 }
 
 /// Writes the content-security policy into the page's head.
@@ -106,8 +97,11 @@ fn with_policy(html: &str) -> Result<String> {
          connect-src 'self'; style-src 'self'{style}; style-src-attr 'unsafe-inline'; \
          img-src 'self' data: blob:; font-src 'self'; base-uri 'none'; form-action 'none'"
     );
-    let Some((before, after)) = html.split_once("<head>") else { bail!("index.html has no <head>") };
-    Ok(format!("{before}<head><meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">{after}"))
+    // Minified pages have no <head>; all begin with their charset, which must come first.
+    let charset = html.find("<meta charset=").context("index.html has no <meta charset>")?;
+    let end = charset + html[charset..].find('>').context("index.html ends within its <meta charset>")? + 1;
+    let (before, after) = html.split_at(end);
+    Ok(format!("{before}<meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">{after}"))
 }
 
 /// The CSP hashes of the page's inline elements of this name, each with a space before it.
@@ -140,39 +134,28 @@ fn checked(command: &mut Command) -> Result<()> {
 mod tests {
     use super::*;
 
-    const PAGE: &str = "<html><head><link href=\"./a.css\" nonce=\"x\">\
-        <script type=\"module\" nonce=\"abc=\">import init from './a.js';</script>\
-        <script src=\"./b.js\"></script></head><body></body></html>";
-
-    #[test]
-    fn nonces_go_and_the_rest_stays() {
-        let clean = without_nonces(PAGE);
-        assert!(!clean.contains("nonce"));
-        assert!(clean.contains("<script type=\"module\">import init from './a.js';</script>"));
-        assert!(clean.ends_with("</html>"));
-    }
+    const PAGE: &str = "<meta charset=utf-8><link href=./a.css rel=\"./c\">\
+        <script type=module>import init from'./a.js';</script><script src=\"./b.js\"></script>";
 
     #[test]
     fn the_policy_admits_exactly_the_inline_scripts() {
         // printf %s "alert(1)" | openssl dgst -sha256 -binary | base64
-        let html = "<head></head><script>alert(1)</script><script src=\"./x.js\"></script>";
+        let html = "<meta charset=\"utf-8\" /><script>alert(1)</script><script src=\"./x.js\"></script>";
         let hash = " 'sha256-bhHHL3z2vDgxUt0W3dWQOrprscmda2Y5pLsLg4GF+pI='";
         assert_eq!(hashes(html, "script"), hash);
         assert_eq!(hashes(html, "style"), "");
         let page = with_policy(html).unwrap();
-        assert!(page.starts_with("<head><meta http-equiv=\"Content-Security-Policy\""));
+        assert!(page.starts_with("<meta charset=\"utf-8\" /><meta http-equiv=\"Content-Security-Policy\""));
         assert!(page.contains(&format!("'wasm-unsafe-eval'{hash};")));
-        assert!(with_policy("<p>no head</p>").is_err());
+        assert!(with_policy("<p>no charset</p>").is_err());
     }
 
     #[test]
     fn a_lesson_reaches_the_files_of_the_site() {
         let page = with_prefix(PAGE, "../../");
-        assert!(
-            page.contains("\"../../a.css\"")
-                && page.contains("'../../a.js'")
-                && page.contains("\"../../b.js\"")
-        );
+        for link in ["=../../a.css", "\"../../c\"", "'../../a.js'", "\"../../b.js\""] {
+            assert!(page.contains(link), "{link} is not in {page}");
+        }
     }
 
     #[test]
