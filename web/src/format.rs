@@ -36,9 +36,27 @@ pub fn bytes(n: u64) -> String {
     }
 }
 
+/// A message as a sentence: a capital first, a full stop last.
+pub fn sentence(text: &str) -> String {
+    let text = text.trim();
+    let mut letters = text.chars();
+    let mut out: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    out.push_str(letters.as_str());
+    if !out.is_empty() && !out.ends_with(['.', '!', '?', '…']) {
+        out.push('.');
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_is_a_sentence() {
+        assert_eq!(sentence("the zip is damaged"), "The zip is damaged.");
+        assert_eq!(["", "Done.", "why?"].map(sentence), ["", "Done.", "Why?"]);
+    }
 
     #[test]
     fn numbers_are_readable() {

@@ -160,8 +160,7 @@ impl Link {
                 )));
             }
             FromWorker::Panicked { message } => {
-                // The message names a place in the source: for whoever reads the log, not for the learner.
-                self.fell(&format!("it hit a fault of its own ({}).", first_line(&message)));
+                self.fell(&format!("it hit a fault of its own ({}).", said(&message)));
             }
             FromWorker::Event(event, blob) => {
                 let (replace, tell) = {
@@ -219,6 +218,7 @@ impl Inner {
     }
 }
 
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or(text)
+/// What a panic says, without the place in the source: `panicked at FILE:LINE:\nWHAT`.
+fn said(panic: &str) -> &str {
+    panic.split_once('\n').map_or(panic, |(_, what)| what).trim()
 }

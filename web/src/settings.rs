@@ -1,6 +1,7 @@
 //! The learner's choices, and the run that they describe.
 
 use gradus_core::protocol::{DeviceChoice, ModelConfig, RunConfig, Source, TrainConfig};
+use gradus_core::text::MAX_TEXT_BYTES;
 use serde::{Deserialize, Serialize};
 
 /// What the controls of the home page hold.
@@ -82,6 +83,18 @@ pub fn parse_seed(text: &str) -> Result<u32, String> {
     })
 }
 
+/// What is wrong with a text of so many bytes, if it is too much.
+pub fn too_large(bytes: f64) -> Option<String> {
+    (bytes > MAX_TEXT_BYTES as f64).then(|| {
+        format!(
+            "This text has {:.0} MiB; at most {} MiB can be used. Take a part of it: a model this small learns \
+             little from more.",
+            bytes / 1_048_576.0,
+            MAX_TEXT_BYTES >> 20
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +105,14 @@ mod tests {
             let settings = Settings { preset: preset.into(), seed: 9, ..Settings::default() };
             assert_eq!(Settings::of(&settings.world()), settings);
         }
+    }
+
+    #[test]
+    fn a_text_of_a_hundred_megabytes_is_named_as_such() {
+        assert_eq!(too_large(MAX_TEXT_BYTES as f64), None);
+        assert!(
+            too_large(104_857_600.0).is_some_and(|m| m.starts_with("This text has 100 MiB; at most 16 MiB"))
+        );
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What the page knows of the run: a pure fold over the session's events.
 
+use crate::format::sentence;
 use gradus_core::protocol::{DeviceReport, Event, Phase, Started};
+use std::collections::VecDeque;
 
 /// Generated text.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -13,13 +15,17 @@ pub struct Sample {
     pub tokens: Vec<String>,
 }
 
+/// The token that ends a document; it is not part of the text.
+const END: &str = "<eos>";
+
 impl Sample {
     /// The tokens as they are to be shown: a tokenizer of whole words gives them without the spaces
     /// between them, a byte-level one with.
     pub fn pieces(&self) -> Vec<String> {
         let words = self.tokens.len() > 1 && !self.tokens.iter().any(|t| t.contains(char::is_whitespace));
+        let shown = self.tokens.iter().filter(|t| *t != END);
         let space = |i: usize| if words && (i > 0 || !self.prompt.is_empty()) { " " } else { "" };
-        self.tokens.iter().enumerate().map(|(i, t)| format!("{}{t}", space(i))).collect()
+        shown.enumerate().map(|(i, t)| format!("{}{t}", space(i))).collect()
     }
 }
 
@@ -74,8 +80,8 @@ pub struct RunState {
     pub step: u64,
     /// Training loss of every step: `(step, nats per token)`.
     pub losses: Vec<(u64, f32)>,
-    /// The same, smoothed: an exponential mean over about the last ten steps, one for each loss.
-    pub smooth: Vec<f32>,
+    /// Sum of the losses up to and with each.
+    sums: Vec<f64>,
     /// Held-out losses: `(step, nats per token)`.
     pub validation: Vec<(u64, f64)>,
     /// Tokens a second, lately.
@@ -84,21 +90,32 @@ pub struct RunState {
     pub num_tokens: u64,
     /// The first text this run wrote.
     pub first_sample: Option<Sample>,
-    /// The newest.
-    pub sample: Option<Sample>,
+    /// The newest texts, newest first.
+    pub samples: VecDeque<Sample>,
     /// Where it is computed.
     pub device: DeviceReport,
     /// What the user should read.
     pub notice: Option<Notice>,
 }
 
-/// Weight of the newest loss in the smoothed curve, once there are enough.
-const SMOOTHING: f32 = 0.2;
+/// How many texts are kept.
+const SAMPLES: usize = 4;
 
 impl RunState {
     /// The latest training loss, in nats per token.
     pub fn loss(&self) -> Option<f32> {
         self.losses.last().map(|l| l.1)
+    }
+
+    /// The smoothed loss at `losses[i]`, if there is one: the mean over as many steps before it as after
+    /// it (at the newest only before), one in a hundred of the run to each side, so that the curve neither
+    /// lags nor trembles.
+    pub fn smooth(&self, i: usize) -> Option<f64> {
+        let reach = (self.sums.len() / 100).clamp(2, 25);
+        let last = (i + reach).min(self.sums.len().checked_sub(1)?);
+        let first = i.saturating_sub(reach);
+        let before = if first == 0 { 0.0 } else { self.sums[first - 1] };
+        (i < self.sums.len()).then(|| (self.sums[last] - before) / (last + 1 - first) as f64)
     }
 
     /// Entropy of the text in nats per token, where it is known.
@@ -147,11 +164,12 @@ impl RunState {
             Event::Sample { step, prompt, tokens } => {
                 let sample = Sample { step: *step, prompt: prompt.clone(), tokens: tokens.clone() };
                 self.first_sample.get_or_insert_with(|| sample.clone());
-                self.sample = Some(sample);
+                self.samples.push_front(sample);
+                self.samples.truncate(SAMPLES);
             }
             Event::Device(report) => self.device = report.clone(),
             Event::Refused { what, message } => {
-                let text = format!("Could not {what}: {message}");
+                let text = sentence(&format!("could not {what}: {message}"));
                 self.notice = Some(Notice::new(Tone::Warning, text));
             }
             Event::Failed { message, recoverable, restart } => {
@@ -160,7 +178,7 @@ impl RunState {
                 self.tokens_per_second = 0.0;
                 self.notice = Some(Notice {
                     offer: (*recoverable && !restart).then_some(Offer::Checkpoint),
-                    ..Notice::new(Tone::Error, message.clone())
+                    ..Notice::new(Tone::Error, sentence(message))
                 });
             }
             Event::Probe { .. } | Event::Checkpoint { .. } | Event::Exported { .. } => {}
@@ -172,11 +190,11 @@ impl RunState {
     fn start(&mut self, started: &Started) {
         let step = started.step;
         self.losses.retain(|l| l.0 <= step);
-        self.smooth.truncate(self.losses.len());
+        self.sums.truncate(self.losses.len());
         self.validation.retain(|v| v.0 <= step);
         if step == 0 {
             self.first_sample = None;
-            self.sample = None;
+            self.samples.clear();
         }
         self.step = step;
         self.num_tokens = 0;
@@ -190,13 +208,11 @@ impl RunState {
     pub fn push_loss(&mut self, step: u64, loss: f32) {
         while self.losses.last().is_some_and(|l| l.0 >= step) {
             self.losses.pop();
-            self.smooth.pop();
+            self.sums.pop();
         }
-        // At first a plain mean, so that the curve does not hang on its first value.
-        let weight = SMOOTHING.max(1.0 / (self.losses.len() + 1) as f32);
-        let before = self.smooth.last().copied().unwrap_or(loss);
+        let before = self.sums.last().copied().unwrap_or(0.0);
         self.losses.push((step, loss));
-        self.smooth.push(before + weight * (loss - before));
+        self.sums.push(before + f64::from(loss));
     }
 }
 
@@ -230,13 +246,14 @@ mod tests {
         for event in [started(0), Event::Phase(Phase::Running), progress(1..=50), progress(51..=80)] {
             state.apply(&event);
         }
-        assert_eq!((state.step, state.losses.len(), state.smooth.len()), (80, 80, 80));
+        assert_eq!((state.step, state.losses.len(), state.sums.len()), (80, 80, 80));
         assert_eq!(state.loss(), Some(5.2));
         assert_eq!(state.floor(), Some(1.1));
         assert_eq!(state.device.name, "CPU");
-        // The smoothed curve lags a falling one, but not by much.
-        let lag = state.smooth[79] - 5.2;
-        assert!(lag > 0.0 && lag < 0.05 + 1e-4, "{lag}");
+        // In the midst of a straight curve the smoothed one lies on it; at its end it lags by a step.
+        let smooth = |i| state.smooth(i).unwrap_or(f64::NAN);
+        assert!((smooth(40) - 5.59).abs() < 1e-6 && (smooth(79) - 5.21).abs() < 1e-6);
+        assert_eq!(state.smooth(80), None);
     }
 
     #[test]
@@ -245,7 +262,7 @@ mod tests {
         for event in [started(0), progress(1..=80), started(50)] {
             state.apply(&event);
         }
-        assert_eq!((state.step, state.losses.len(), state.smooth.len()), (50, 50, 50));
+        assert_eq!((state.step, state.losses.len(), state.sums.len()), (50, 50, 50));
         state.apply(&progress(51..=60));
         assert_eq!(state.losses.last().map(|l| l.0), Some(60));
     }
@@ -266,17 +283,17 @@ mod tests {
         for event in [started(0), progress(1..=80), sample, started(0)] {
             state.apply(&event);
         }
-        assert!(state.losses.is_empty() && state.sample.is_none() && state.first_sample.is_none());
+        assert!(state.losses.is_empty() && state.samples.is_empty() && state.first_sample.is_none());
     }
 
     #[test]
     fn the_first_text_is_kept_beside_the_newest() {
         let mut state = RunState::default();
-        for step in [1, 2, 3] {
+        for step in 1..=9 {
             state.apply(&Event::Sample { step, prompt: String::new(), tokens: vec![] });
         }
         assert_eq!(state.first_sample.map(|s| s.step), Some(1));
-        assert_eq!(state.sample.map(|s| s.step), Some(3));
+        assert_eq!(state.samples.iter().map(|s| s.step).collect::<Vec<_>>(), [9, 8, 7, 6]);
     }
 
     #[test]
@@ -285,7 +302,7 @@ mod tests {
             tokens: tokens.iter().map(|t| (*t).to_owned()).collect(),
             ..Sample::default()
         };
-        assert_eq!(sample(&["the", "fox", "."]).pieces().concat(), "the fox .");
+        assert_eq!(sample(&["the", "fox", ".", "<eos>"]).pieces().concat(), "the fox .");
         assert_eq!(sample(&["th", "e", " fo", "x"]).pieces().concat(), "the fox");
     }
 

@@ -1,13 +1,13 @@
 //! The page's signals, and all that may touch them. Views read; controls call the methods here.
 
+use crate::format::sentence;
 use crate::link::{Link, News};
-use crate::settings::{Settings, parse_seed};
+use crate::settings::{Settings, parse_seed, too_large};
 use crate::state::{Notice, Offer, RunState, Tone};
 use crate::url::{self, Address};
 use crate::{browser, persist};
 use gradus_core::model::MAX_ZIP_BYTES;
 use gradus_core::protocol::{Command, DeviceChoice, Event, Fault, Phase, RunConfig, SampleConfig, Source};
-use gradus_core::text::MAX_TEXT_BYTES;
 use js_sys::Uint8Array;
 use leptos::prelude::*;
 use std::time::Duration;
@@ -56,6 +56,8 @@ struct Inner {
     kept_at: f64,
     kept_step: u64,
     told_unkept: bool,
+    /// Name of the file that is being opened.
+    opening: Option<String>,
     /// The choice of device that the engine has carried out.
     settled_device: DeviceChoice,
 }
@@ -241,7 +243,11 @@ impl Store {
             match browser::read_bytes(&file).await {
                 Some(bytes) => {
                     let running = self.run.try_with_untracked(|r| r.phase == Phase::Running);
-                    self.inner.try_update_value(|i| i.run_when_ready = running == Some(true));
+                    self.inner.try_update_value(|i| {
+                        i.run_when_ready = running == Some(true);
+                        i.opening = Some(file.name());
+                    });
+                    self.clear_notice();
                     self.send_with(Command::Import { zip: Vec::new() }, Some(bytes));
                 }
                 None => self.notify(Notice::new(
@@ -310,7 +316,7 @@ impl Store {
                 self.exporting.try_update(|e| *e = false);
                 self.notify(Notice::new(
                     Tone::Info,
-                    format!("The engine was restarted: {cause} {from}{goes}"),
+                    format!("The engine was restarted: {} {from}{goes}", cause.trim()),
                 ));
             }
             News::Dead(message) => {
@@ -330,7 +336,7 @@ impl Store {
             Event::Refused { message, .. }
                 if self.own_text.try_with_untracked(|o| o.waiting) == Some(true) =>
             {
-                let message = message.clone();
+                let message = sentence(message);
                 self.own_text.try_update(|o| (o.waiting, o.error) = (false, Some(message)));
                 return;
             }
@@ -342,7 +348,10 @@ impl Store {
                 self.start(self.settings.get_untracked().world(), true);
                 self.notify(Notice::new(
                     Tone::Warning,
-                    format!("The run kept in this browser could not be opened ({message}) A new one begins."),
+                    format!(
+                        "The run kept in this browser could not be opened. {} A new one begins.",
+                        sentence(message)
+                    ),
                 ));
                 return;
             }
@@ -374,7 +383,7 @@ impl Store {
             Event::Refused { .. } | Event::Failed { .. } => {
                 self.show_settled();
                 self.exporting.try_update(|e| *e = false);
-                self.inner.try_update_value(|i| i.sampling = false);
+                self.inner.try_update_value(|i| (i.sampling, i.opening) = (false, None));
             }
             _ => {}
         }
@@ -390,13 +399,13 @@ impl Store {
             }
         });
         self.show_address();
-        let (restored, run) = self
+        let (restored, run, opened) = self
             .inner
             .try_update_value(|i| {
                 i.sampling = false;
                 i.kept_step = step;
                 i.settled_device = config.device;
-                (std::mem::take(&mut i.restoring), std::mem::take(&mut i.run_when_ready))
+                (std::mem::take(&mut i.restoring), std::mem::take(&mut i.run_when_ready), i.opening.take())
             })
             .unwrap_or_default();
         if restored {
@@ -408,6 +417,9 @@ impl Store {
             ));
         } else if step == 0 {
             self.forget();
+        }
+        if let Some(name) = opened {
+            self.notify(Notice::new(Tone::Info, format!("“{name}” is open. It goes on learning from here.")));
         }
         if run {
             self.send(Command::Run);
@@ -427,7 +439,7 @@ impl Store {
     fn sample(self) {
         let wanted = self.run.try_with_untracked(|r| {
             let lively = matches!(r.phase, Phase::Running | Phase::Paused | Phase::Done);
-            let stale = r.sample.as_ref().is_none_or(|s| s.step != r.step);
+            let stale = r.samples.front().is_none_or(|s| s.step != r.step);
             (lively && stale && r.started.is_some()).then_some(r.step)
         });
         let Some(Some(step)) = wanted else { return };
@@ -524,16 +536,4 @@ impl Store {
         };
         self.send(Command::Fault(fault));
     }
-}
-
-/// What is wrong with a text of so many bytes, if it is too much.
-pub(crate) fn too_large(bytes: f64) -> Option<String> {
-    (bytes > MAX_TEXT_BYTES as f64).then(|| {
-        format!(
-            "This text has {:.0} MiB; at most {} MiB can be used. Take a part of it: a model this small \
-             learns little from more.",
-            bytes / 1_048_576.0,
-            MAX_TEXT_BYTES >> 20
-        )
-    })
 }

@@ -78,7 +78,7 @@ pub(crate) fn LossChart(store: Store) -> impl IntoView {
     let readout = move || {
         let index = picked.get()?;
         store.run.with(|run| {
-            let (&(step, loss), smooth) = (run.losses.get(index)?, run.smooth.get(index)?);
+            let (&(step, loss), smooth) = (run.losses.get(index)?, run.smooth(index)?);
             let part = step as f64 / loss_plot::x_max(run);
             Some((part, format!("step {}: loss {loss:.3}, smoothed {smooth:.3}", grouped(step))))
         })
@@ -124,7 +124,7 @@ pub(crate) fn LossChart(store: Store) -> impl IntoView {
                     <span class="key limit">"the least possible"</span>
                 </Show>
                 <Show when=move || store.run.with(|r| r.bigram().is_some())>
-                    <span class="key theory">"a model of word pairs"</span>
+                    <span class="key theory">"a model of token pairs"</span>
                 </Show>
             </figcaption>
             <Table store />
@@ -179,11 +179,11 @@ fn Table(store: Store) -> impl IntoView {
     }
 }
 
-fn table_rows(run: &RunState) -> Vec<(u64, f32, f32)> {
+fn table_rows(run: &RunState) -> Vec<(u64, f32, f64)> {
     let last = run.losses.len().saturating_sub(1);
     let mut rows: Vec<_> = (0..ROWS)
         .map(|i| i * last / (ROWS - 1))
-        .filter_map(|i| Some((run.losses.get(i)?.0, run.losses.get(i)?.1, *run.smooth.get(i)?)))
+        .filter_map(|i| Some((run.losses.get(i)?.0, run.losses.get(i)?.1, run.smooth(i)?)))
         .collect();
     rows.dedup();
     rows

@@ -122,7 +122,11 @@ pub(super) fn draw(area: &Area, run: &RunState, palette: &Palette, scale: f64) -
         );
         chart.draw_series(dash)?;
         let style = label(&palette.ink, Pos::new(HPos::Right, VPos::Bottom));
-        area.draw_text(&format!("a model of word pairs {bigram:.2}"), &style, (right, at(bigram) - px(4.0)))?;
+        area.draw_text(
+            &format!("a model of token pairs {bigram:.2}"),
+            &style,
+            (right, at(bigram) - px(4.0)),
+        )?;
     }
     if let Some(floor) = run.floor() {
         let dots = DashedLineSeries::new(
@@ -143,7 +147,8 @@ pub(super) fn draw(area: &Area, run: &RunState, palette: &Palette, scale: f64) -
     let raw = columns(raw, x_max, pixels).flat_map(|c| [(c.x, c.min), (c.x, c.max)]);
     let faint = ShapeStyle::from(palette.measured.mix(0.35)).stroke_width(px(1.0).max(1) as u32);
     chart.draw_series(LineSeries::new(raw, faint))?;
-    let smooth = run.losses.iter().zip(&run.smooth).map(|(l, &s)| (l.0 as f64, f64::from(s).min(y_max)));
+    let smooth = run.losses.iter().enumerate();
+    let smooth = smooth.filter_map(|(i, l)| Some((l.0 as f64, run.smooth(i)?.min(y_max))));
     let smooth = columns(smooth, x_max, pixels).map(|c| (c.x, (c.min + c.max) / 2.0));
     chart.draw_series(LineSeries::new(smooth, stroke(palette.measured, 2.0)))?;
     let held_out = run.validation.iter().filter(|v| v.1 <= y_max && v.0 as f64 <= x_max);

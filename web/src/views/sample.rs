@@ -9,10 +9,11 @@ const BEAT: Duration = Duration::from_millis(28);
 /// How many of the newest words are marked.
 const FRESH: usize = 4;
 
-/// The newest text, its words appearing one by one, and the run's first text to compare it with.
+/// The newest text, its words appearing one by one, those before it, and the run's first to compare.
 #[component]
 pub(crate) fn SampleText(store: Store) -> impl IntoView {
-    let sample = Memo::new(move |_| store.run.with(|r| r.sample.clone()));
+    let sample = Memo::new(move |_| store.run.with(|r| r.samples.front().cloned()));
+    let older = Memo::new(move |_| store.run.with(|r| r.samples.iter().skip(1).cloned().collect::<Vec<_>>()));
     let first = Memo::new(move |_| store.run.with(|r| r.first_sample.clone()));
     let shown = RwSignal::new(0_usize);
     Effect::new(move |_| {
@@ -70,9 +71,10 @@ pub(crate) fn SampleText(store: Store) -> impl IntoView {
     view! {
         <section class="writing" aria-label="Text written by the model">
             <h4>{caption}</h4>
-            <p class="sample" data-testid="sample">
-                {text}
-            </p>
+            <div class="sample">
+                <p data-testid="sample">{text}</p>
+                {move || older.get().iter().map(|s| view! { <p class="older">{whole(s)}</p> }).collect_view()}
+            </div>
             <p class="first" hidden=move || first_text().is_none()>
                 {move || {
                     first_text().map(|(step, text)| {

@@ -1,5 +1,6 @@
 //! The choices that make a run: size, seed, device.
 
+use crate::format::sentence;
 use crate::store::Store;
 use crate::{browser, url};
 use gradus_core::protocol::{DeviceChoice, ModelConfig};
@@ -13,7 +14,7 @@ pub(crate) fn Knobs(store: Store, seed: RwSignal<String>) -> impl IntoView {
     Effect::new(move |_| seed.set(settled.get().to_string()));
     let preset = Memo::new(move |_| store.settings.with(|s| s.preset.clone()));
     let device = Memo::new(move |_| store.settings.with(|s| s.device));
-    let reason = Memo::new(move |_| store.run.with(|r| r.device.reason.clone()));
+    let reason = Memo::new(move |_| store.run.with(|r| sentence(&r.device.reason)));
     let error = store.seed_error;
     let sizes = ModelConfig::PRESETS.map(|(name, layers, width, ..)| {
         let plural = if layers == 1 { "" } else { "s" };

@@ -1,6 +1,7 @@
 //! The dialog for the user's own text: paste it, drop a file, or choose one.
 
-use crate::store::{Store, too_large};
+use crate::settings::too_large;
+use crate::store::Store;
 use crate::{browser, format};
 use gradus_core::protocol::Source;
 use gradus_core::text::MAX_TEXT_BYTES;
