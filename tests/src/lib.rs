@@ -8,9 +8,9 @@ pub mod browser;
 pub mod cases;
 pub mod compare;
 pub mod conformance;
-pub mod reference;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod golden;
+pub mod reference;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod site;
 #[cfg(target_arch = "wasm32")]
