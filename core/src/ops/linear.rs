@@ -232,8 +232,8 @@ impl Op for LinearGradWeight {
         let (rows, columns) = if self.transposed { (n, k) } else { (k, n) };
         let constants =
             vec![u("M", m), u("ROWS", rows), u("COLUMNS", columns), flag("TRANSPOSED", self.transposed)];
-        // A 4 × 4 tile a thread: weight matrices are small, and more threads hide the long sum over M.
-        let workgroups = groups(rows.div_ceil(4) * columns.div_ceil(4), 64);
+        // 16 tiles of 8 × 8 a workgroup, each summed by four threads.
+        let workgroups = groups(rows.div_ceil(8) * columns.div_ceil(8), 16);
         let shader = if self.bias { "linear_grad_weight" } else { "linear_grad_weight_plain" };
         Dispatch { shader, constants, workgroups }
     }
