@@ -1,6 +1,4 @@
 // y = x · w + bias (core/src/ops/linear.rs).
-const TRANSPOSED: bool = false;
-
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read> w: array<vec4f>;
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>;

@@ -3,12 +3,7 @@
 @group(0) @binding(1) var<storage, read> dy: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> dw: array<vec4f>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
-    let tile = flat_group(group) * 64u + thread;
-    let row = tile / COLUMNS4;
-    let column = tile % COLUMNS4;
-    if row < ROWS4 {
-        outer(row, column);
-    }
+@compute @workgroup_size(16, 4)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+    outer(group, local);
 }

@@ -56,7 +56,11 @@ impl Op for Linear {
     fn infer(&self, reads: &[Spec]) -> Result<Vec<Spec>> {
         expect(reads.len() == 2 + usize::from(self.bias) + usize::from(self.residual), self.name(), reads)?;
         let (k, n) = self.sizes(&reads[1]);
-        let ok = reads[0].last() == k
+        // GELU and residual are ways out of a layer with a bias, one at a time: there are no other kernels.
+        let epilogue = self.bias || !(self.gelu || self.residual);
+        let ok = epilogue
+            && !(self.gelu && self.residual)
+            && reads[0].last() == k
             && k % 4 == 0
             && n % 4 == 0
             && (!self.bias || reads[2].len() == n)
@@ -110,16 +114,13 @@ impl Op for Linear {
 
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
         let (m, (k, n)) = (reads[0].rows(), self.sizes(&reads[1]));
-        let shader = match (self.transposed, self.bias, self.gelu, self.residual) {
-            (false, true, false, false) => "linear",
-            (false, true, true, false) => "linear_gelu",
-            (false, true, false, true) => "linear_residual",
+        let shader = match (self.bias, self.gelu, self.residual) {
+            (true, true, _) => "linear_gelu",
+            (true, _, true) => "linear_residual",
+            (true, ..) => "linear",
             _ => "linear_plain",
         };
-        let mut constants = vec![u("M", m), u("K", k), u("N", n)];
-        if shader == "linear_plain" {
-            constants.push(flag("TRANSPOSED", self.transposed));
-        }
+        let constants = vec![u("M", m), u("K", k), u("N", n), flag("TRANSPOSED", self.transposed)];
         Dispatch { shader, constants, workgroups: tiles(m, n) }
     }
 }
@@ -232,8 +233,8 @@ impl Op for LinearGradWeight {
         let (rows, columns) = if self.transposed { (n, k) } else { (k, n) };
         let constants =
             vec![u("M", m), u("ROWS", rows), u("COLUMNS", columns), flag("TRANSPOSED", self.transposed)];
-        // A 4 × 4 tile a thread: weight matrices are small, and more threads hide the long sum over M.
-        let workgroups = groups(rows.div_ceil(4) * columns.div_ceil(4), 64);
+        // 16 tiles of 8 × 8 a workgroup, each summed by four threads.
+        let workgroups = groups(rows.div_ceil(8) * columns.div_ceil(8), 16);
         let shader = if self.bias { "linear_grad_weight" } else { "linear_grad_weight_plain" };
         Dispatch { shader, constants, workgroups }
     }
