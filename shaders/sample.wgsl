@@ -95,7 +95,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
         var running = start;
         var token = first;
         for (var i = first; i < end; i++) {
-            let bit = kept[(i - first) / 32u] >> ((i - first) % 32u) & 1u;
+            let bit = (kept[(i - first) / 32u] >> ((i - first) % 32u)) & 1u;
             if bit == 1u {
                 token = i;
                 running += weight(at, i, best, divisor);

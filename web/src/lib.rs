@@ -20,14 +20,17 @@ mod browser;
 #[cfg(feature = "app")]
 mod link;
 #[cfg(feature = "app")]
+#[allow(unreachable_pub, reason = "the component macro gives its properties a `pub` of its own")]
 mod pages;
 #[cfg(feature = "app")]
 mod persist;
 #[cfg(feature = "app")]
 mod store;
 #[cfg(feature = "app")]
+#[allow(unreachable_pub, reason = "the component macro gives its properties a `pub` of its own")]
 mod views;
 #[cfg(feature = "app")]
+#[allow(unreachable_pub, reason = "the component macro gives its properties a `pub` of its own")]
 mod widgets;
 
 #[cfg(feature = "worker")]

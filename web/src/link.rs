@@ -75,12 +75,7 @@ impl Link {
         link
     }
 
-    /// Sends a command, now or when the worker is ready.
-    pub(crate) fn send(&self, command: Command) {
-        self.send_with(command, None);
-    }
-
-    /// Sends a command with the zip that belongs to it.
+    /// Sends a command, and the zip that belongs to it, now or when the worker is ready.
     pub(crate) fn send_with(&self, command: Command, blob: Option<Uint8Array>) {
         let mut inner = self.0.borrow_mut();
         inner.supervisor.sent(&command, blob.as_ref());

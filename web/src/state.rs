@@ -23,7 +23,7 @@ impl Sample {
     /// between them, a byte-level one with.
     pub fn pieces(&self) -> Vec<String> {
         let words = self.tokens.len() > 1 && !self.tokens.iter().any(|t| t.contains(char::is_whitespace));
-        let shown = self.tokens.iter().filter(|t| *t != END);
+        let shown = self.tokens.iter().filter(|t| t.trim() != END);
         let space = |i: usize| if words && (i > 0 || !self.prompt.is_empty()) { " " } else { "" };
         shown.enumerate().map(|(i, t)| format!("{}{t}", space(i))).collect()
     }
@@ -303,6 +303,7 @@ mod tests {
             ..Sample::default()
         };
         assert_eq!(sample(&["the", "fox", ".", "<eos>"]).pieces().concat(), "the fox .");
+        assert_eq!(sample(&["the", " fox", " .", " <eos>"]).pieces().concat(), "the fox .");
         assert_eq!(sample(&["th", "e", " fo", "x"]).pieces().concat(), "the fox");
     }
 

@@ -521,7 +521,7 @@ impl Store {
         if hidden && running {
             self.hidden.try_update(|h| *h = true);
             self.send(Command::Pause);
-        } else if !hidden && self.hidden.try_update(|h| std::mem::take(h)) == Some(true) {
+        } else if !hidden && self.hidden.try_update(std::mem::take) == Some(true) {
             self.send(Command::Run);
         }
     }

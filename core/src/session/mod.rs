@@ -101,8 +101,9 @@ impl Session {
     }
 
     async fn adopt(&mut self, mut run: Run) -> Result<()> {
-        (self.emit)(Event::Started(Box::new(run.started())));
+        // First what may fail: a run that was announced is there.
         let checkpoint = run.checkpoint().await?;
+        (self.emit)(Event::Started(Box::new(run.started())));
         self.run = Some(run);
         (self.emit)(checkpoint);
         self.enter(Phase::Paused);

@@ -53,7 +53,6 @@ pub(crate) fn SampleText(store: Store) -> impl IntoView {
                     <span class="prompt">{sample.prompt.clone()}</span>
                     <span>{before}</span>
                     <mark>{word.to_owned()}</mark>
-                    <span class="rest">{pieces[end..].concat()}</span>
                 }
             })
         })
