@@ -12,6 +12,8 @@ pub(crate) fn Numbers(store: Store) -> impl IntoView {
     let total = Memo::new(move |_| run.with(|r| r.total_steps()));
     let loss =
         Memo::new(move |_| run.with(|r| r.loss().map_or_else(|| "–".to_owned(), |l| format!("{l:.3}"))));
+    let held_out = Memo::new(move |_| run.with(|r| r.validation.last().map(|v| format!("{:.4}", v.1))));
+    let bigram = Memo::new(move |_| run.with(|r| r.bigram().map(|b| format!("{b:.4}"))));
     let speed = Memo::new(move |_| {
         run.with(|r| if r.tokens_per_second > 0.0 { short(r.tokens_per_second) } else { "–".into() })
     });
@@ -32,7 +34,7 @@ pub(crate) fn Numbers(store: Store) -> impl IntoView {
             </div>
             <div title="How surprised the model is by the next token. Lower is better.">
                 <dt>"Loss, nats per token"</dt>
-                <dd class="loss" data-testid="loss" data-step=step>
+                <dd class="loss" data-testid="loss" data-step=step data-held-out=held_out data-bigram=bigram>
                     {loss}
                 </dd>
             </div>

@@ -37,6 +37,8 @@ pub(super) async fn open() -> Result<Opened> {
         .request_device(&descriptor)
         .await
         .map_err(|error| Error::Device(format!("{name} cannot be opened: {error}. Use the CPU device.")))?;
+    #[cfg(target_arch = "wasm32")]
+    let name = browser_name(&device).unwrap_or(name);
     let faults = Faults::default();
     faults.watch(&device, &name);
     Ok(Opened { device, queue, faults, software: is_software(&info, &name), name })
@@ -54,6 +56,20 @@ fn limits(adapter: &wgpu::Limits) -> wgpu::Limits {
 fn adapter_name(info: &wgpu::AdapterInfo) -> String {
     let found = [&info.name, &info.driver, &info.driver_info].into_iter().find(|s| !s.trim().is_empty());
     found.map_or_else(|| "WebGPU adapter".to_string(), |s| s.trim().to_string())
+}
+
+/// What the browser itself tells of the adapter (`GPUDevice.adapterInfo`), which wgpu does not pass on: its
+/// description, or else its vendor and architecture.
+#[cfg(target_arch = "wasm32")]
+fn browser_name(device: &wgpu::Device) -> Option<String> {
+    let device: &js_sys::Object = device.as_webgpu()?.as_ref();
+    let info = js_sys::Reflect::get(device, &"adapterInfo".into()).ok()?;
+    let field =
+        |name: &str| js_sys::Reflect::get(&info, &name.into()).ok()?.as_string().filter(|s| !s.is_empty());
+    field("description").or_else(|| {
+        let parts: Vec<String> = ["vendor", "architecture"].into_iter().filter_map(field).collect();
+        (!parts.is_empty()).then(|| parts.join(" "))
+    })
 }
 
 /// Whether the adapter is a CPU in disguise.
