@@ -32,7 +32,7 @@ pub enum Source {
     Text {
         /// The text.
         text: String,
-        /// Vocabulary size, 128 to 1024; the tokenizer holds 256 bytes plus merges when ≥ 257.
+        /// Vocabulary size at most, 128 to 1024; from 320 on it holds all 256 bytes.
         vocab: u32,
     },
 }

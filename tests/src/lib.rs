@@ -10,7 +10,11 @@ pub mod compare;
 pub mod conformance;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod golden;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod host;
 pub mod reference;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod session;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod site;
 #[cfg(target_arch = "wasm32")]

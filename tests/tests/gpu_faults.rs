@@ -1,6 +1,8 @@
 //! The GPU device when things go wrong, and what it makes while things go well. A software adapter will
 //! do; none will not.
 
+#![cfg(not(target_arch = "wasm32"))]
+
 use gradus_core::Error;
 use gradus_core::device::gpu::Gpu;
 use gradus_core::device::{Data, Device, Source};

@@ -292,6 +292,9 @@ impl Trainer {
 
 fn check_train(train: &TrainConfig) -> Result<()> {
     let refuse = |message: &str| Err(Error::Config(message.to_string()));
+    if train.steps == 0 {
+        return refuse("steps must be 1 or more");
+    }
     if !(1..=1024).contains(&train.batch) {
         return refuse("batch must be 1 to 1024 rows");
     }

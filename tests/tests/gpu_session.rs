@@ -1,0 +1,56 @@
+//! The session on the native GPU.
+#![cfg(not(target_arch = "wasm32"))]
+
+use gradus_core::protocol::DeviceChoice::Gpu;
+use gradus_tests::session;
+use pollster::block_on;
+
+#[test]
+fn starts_in_order() {
+    block_on(session::starts_in_order(Gpu));
+}
+
+#[test]
+fn tells_every_step_once() {
+    block_on(session::tells_every_step_once(Gpu));
+}
+
+#[test]
+fn obeys_at_once() {
+    block_on(session::obeys_at_once(Gpu));
+}
+
+#[test]
+fn seeds_decide() {
+    block_on(session::seeds_decide(Gpu));
+}
+
+#[test]
+fn resumes_to_the_bit() {
+    block_on(session::resumes_to_the_bit(Gpu));
+}
+
+#[test]
+fn moves_between_devices() {
+    block_on(session::moves_between_devices(Gpu));
+}
+
+#[test]
+fn exports_and_imports() {
+    block_on(session::exports_and_imports(Gpu));
+}
+
+#[test]
+fn refuses_what_cannot_be() {
+    block_on(session::refuses_what_cannot_be(Gpu));
+}
+
+#[test]
+fn survives_faults() {
+    block_on(session::survives_faults(Gpu));
+}
+
+#[test]
+fn shows_attention() {
+    block_on(session::shows_attention(Gpu));
+}
