@@ -6,9 +6,14 @@
 //! ```
 //!
 //! Each folder holds a model of random weights, a tokenizer, and `check.json`: texts and the ids that our
-//! tokenizer gives them.
+//! tokenizer gives them, rows of tokens and the logits that our engine gives them.
+//!
+//! If OUT is itself a model folder (one that the page or `gradus pretrain` wrote), only its `check.json` is
+//! written.
 
-use gradus_core::model::{ModelFolder, Tensor, param_shapes};
+use gradus_core::device::{Data, Device, Source, cpu::Cpu};
+use gradus_core::generate::Scorer;
+use gradus_core::model::{ModelFolder, Params, Tensor, param_shapes};
 use gradus_core::protocol::ModelConfig;
 use gradus_core::rng::{Rng, Stream};
 use gradus_core::text::Tokenizer;
@@ -20,6 +25,9 @@ fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1);
     let out = arguments.next().ok_or("name a folder to write to")?;
     let out = Path::new(&out);
+    if out.join("config.json").exists() {
+        return check(out, &ModelFolder::read_dir(out)?, &[]);
+    }
     let text = match arguments.next() {
         Some(path) => std::fs::read_to_string(path)?,
         None => format!("{}äöüß 你好，世界 🙂🙃 \u{FFFD}\u{FFFD}", include_str!("../src/protocol.rs")),
@@ -98,12 +106,44 @@ fn write(dir: &Path, tokenizer: Tokenizer, texts: &[String]) -> Result<(), Failu
             Tensor { name, shape, values }
         })
         .collect();
+    let folder = ModelFolder { config, tensors, tokenizer: Some(tokenizer), trainer: None };
+    folder.write_dir(dir)?;
+    check(dir, &folder, texts)
+}
+
+/// Writes `check.json` beside the model.
+fn check(dir: &Path, folder: &ModelFolder, texts: &[String]) -> Result<(), Failure> {
+    let tokenizer = folder.tokenizer.as_ref().ok_or("the folder has no tokenizer.json")?;
     let encoded = texts.iter().map(|text| tokenizer.encode(text)).collect::<Result<Vec<_>, _>>()?;
     let decoded: Vec<_> = encoded.iter().map(|ids| tokenizer.decode(ids)).collect();
-    let check =
-        serde_json::json!({"texts": texts, "encoded": encoded, "decoded": decoded, "ids": [], "logits": []});
-    ModelFolder { config, tensors, tokenizer: Some(tokenizer), trainer: None }.write_dir(dir)?;
+    let (ids, logits) = pollster::block_on(logits(folder))?;
+    let check = serde_json::json!({
+        "texts": texts, "encoded": encoded, "decoded": decoded, "ids": ids, "logits": logits,
+    });
     std::fs::write(dir.join("check.json"), check.to_string())?;
     println!("{}", dir.display());
     Ok(())
+}
+
+type Rows<T> = Vec<Vec<T>>;
+
+/// Four rows of random tokens as long as the context, and the logits `[T, V]` of each on the CPU device.
+async fn logits(folder: &ModelFolder) -> Result<(Rows<u32>, Vec<Rows<f32>>), Failure> {
+    let (context, vocab) = (folder.config.n_positions, folder.config.vocab_size);
+    let mut rng = Rng::new(13, Stream::Test);
+    // A row ends with a token that is only predicted.
+    let rows: Rows<u32> = (0..4).map(|_| (0..=context).map(|_| rng.below(vocab as u32)).collect()).collect();
+    let params = Params::new(&folder.config);
+    let mut device = Cpu::<f32>::new();
+    let scorer = Scorer::new(&mut device, &folder.config, &params, rows.len(), context)?;
+    device.write("params", 0, &Data::Float(params.flatten(&folder.tensors)))?;
+    scorer.score(&mut device, &rows).await?;
+    let all = device.read(Source::Node(scorer.program(), "logits".into())).await?.floats();
+    let width = all.len() / (rows.len() * context);
+    let logits = all
+        .chunks_exact(width * context)
+        .map(|row| row.chunks_exact(width).map(|at| at[..vocab].to_vec()).collect())
+        .collect();
+    let ids = rows.into_iter().map(|row| row[..context].to_vec()).collect();
+    Ok((ids, logits))
 }

@@ -1,0 +1,121 @@
+//! The binary `gradus`, as a user runs it.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn gradus(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_gradus"))
+        .args(args)
+        .args(["--device", "cpu"])
+        .output()
+        .expect("gradus runs")
+}
+
+fn json(output: &Output) -> Value {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("one JSON object on standard output")
+}
+
+/// Runs a command that must fail; gives its complaint.
+fn complaint(args: &[&str]) -> String {
+    let output = gradus(args);
+    assert!(!output.status.success(), "{args:?} went through");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn scratch(name: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(&dir).expect("a scratch folder");
+    dir
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path in UTF-8")
+}
+
+#[test]
+fn trains_evaluates_and_writes() {
+    let dir = scratch("trains");
+    let (out, log, tokens) = (dir.join("model"), dir.join("log.jsonl"), dir.join("tokens.json"));
+    let common = ["pretrain", "--world", "--preset", "4k", "--steps", "12", "--batch", "4", "--seed", "3"];
+    let trained = json(&gradus(&[&common[..], &["--out", text(&out), "--log", text(&log)]].concat()));
+    assert_eq!(trained["steps"], 12);
+    assert!(trained["eval_loss"].as_f64() < Some(362f64.ln()));
+
+    let lines: Vec<Value> = std::fs::read_to_string(&log)
+        .expect("a log")
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("one JSON object a line"))
+        .collect();
+    assert_eq!(lines.len(), 12);
+    for (i, line) in lines.iter().enumerate() {
+        assert_eq!(line["step"], i as u64 + 1);
+        for key in ["loss", "grad_norm", "learning_rate", "num_tokens"] {
+            assert!(line[key].is_number(), "{key} in {line}");
+        }
+    }
+
+    std::fs::write(&tokens, "[[0, 10, 20, 30], [0, 7], [5]]").expect("written");
+    let scored = json(&gradus(&["eval", "--model", text(&out), "--tokens", text(&tokens)]));
+    let rows: Vec<Vec<f64>> = serde_json::from_value(scored["logprobs"].clone()).expect("rows");
+    assert_eq!(rows.iter().map(Vec::len).collect::<Vec<_>>(), [3, 1, 0]);
+    let mean = -rows.iter().flatten().sum::<f64>() / 4.0;
+    assert!((scored["loss"].as_f64().expect("a loss") - mean).abs() < 1e-6);
+
+    let write = [
+        "generate",
+        "--model",
+        text(&out),
+        "--prompt",
+        "tom reed",
+        "--max-tokens",
+        "6",
+        "--temperature",
+        "0",
+    ];
+    let first = json(&gradus(&write));
+    assert_eq!(first, json(&gradus(&write)), "greedy text is the same twice");
+    assert!(first["tokens"].as_array().is_some_and(|t| (1..=6).contains(&t.len())));
+}
+
+#[test]
+fn evaluates_what_transformers_saved() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/l2-c32-h4-t16-v65");
+    let file = std::fs::read(golden.join("golden.safetensors")).expect("a fixture");
+    let fixture = safetensors::SafeTensors::deserialize(&file).expect("safetensors");
+    let tokens = fixture.tensor("tokens").expect("tokens");
+    let [_, batch, width] = tokens.shape()[..] else { panic!("tokens are not [10, B, T + 1]") };
+    let ids: Vec<i32> =
+        tokens.data().chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    let rows: Vec<&[i32]> = ids.chunks_exact(width).take(batch).collect();
+    let path = scratch("transformers").join("tokens.json");
+    std::fs::write(&path, serde_json::to_string(&rows).expect("JSON")).expect("written");
+    let scored = json(&gradus(&["eval", "--model", text(&golden), "--tokens", text(&path)]));
+    let losses = fixture.tensor("losses").expect("losses").data();
+    let expected = f64::from(f32::from_le_bytes([losses[0], losses[1], losses[2], losses[3]]));
+    let got = scored["loss"].as_f64().expect("a loss");
+    assert!((got - expected).abs() < 1e-4, "loss {got}, PyTorch says {expected}");
+}
+
+#[test]
+fn says_what_is_wrong() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/l2-c32-h4-t16-v65");
+    let dir = scratch("wrong");
+    let file = |name: &str, content: &str| {
+        let path = dir.join(name);
+        std::fs::write(&path, content).expect("written");
+        path
+    };
+    let eval = |path: &Path| complaint(&["eval", "--model", text(&golden), "--tokens", text(path)]);
+    assert!(eval(Path::new("/nowhere.json")).contains("cannot be read"));
+    assert!(eval(&file("no.json", "{]")).contains("rows of token ids"));
+    assert!(eval(&file("beyond.json", "[[1, 65]]")).contains("vocabulary ends at 64"));
+    assert!(eval(&file("long.json", &format!("[{:?}]", vec![1; 18]))).contains("too long"));
+    assert!(eval(&file("empty.json", "[]")).contains("nothing to predict"));
+    assert!(complaint(&["eval", "--model", "/nowhere", "--tokens", "x"]).contains("/nowhere"));
+    assert!(complaint(&["pretrain", "--world", "--preset", "huge"]).contains("choose one of"));
+    let short = file("short.txt", "too short");
+    assert!(complaint(&["pretrain", "--text", text(&short), "--preset", "4k"]).contains("too short"));
+    assert!(complaint(&["pretrain", "--world", "--config", "{\"n_layer\":1}"]).contains("configuration"));
+}
