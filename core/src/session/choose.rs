@@ -1,4 +1,4 @@
-//! Chooses the device of a run: a GPU must first compute rightly, then be the quicker one.
+//! Chooses the device of a run: a GPU must be one, compute rightly, and be the quicker device.
 
 use crate::data::{Material, RowSource, Training};
 use crate::device::{Device, Source, cpu::Cpu};
@@ -25,10 +25,17 @@ pub async fn open(
     if choice == DeviceChoice::Cpu {
         return Ok(cpu("you chose it".into()));
     }
-    let gpu = match gpu().await {
-        Ok(gpu) => gpu,
+    let (gpu, software) = match gpu().await {
+        Ok(found) => found,
         Err(error) => return Ok(cpu(error.to_string())),
     };
+    if software && choice == DeviceChoice::Auto {
+        // Its kernels run on the processor too, only slower, and building them to measure that takes half a minute.
+        let name = gpu.name();
+        return Ok(cpu(format!(
+            "{name} is no graphics card: it runs shaders on the processor, more slowly than this"
+        )));
+    }
     let mut gpu = match self_test(gpu).await {
         Ok(gpu) => gpu,
         Err(error) => return Ok(cpu(error.to_string())),
@@ -68,12 +75,14 @@ fn cpu(reason: String) -> (Box<dyn Device>, DeviceReport) {
 }
 
 #[cfg(feature = "gpu")]
-async fn gpu() -> Result<Box<dyn Device>> {
-    Ok(Box::new(crate::device::gpu::Gpu::open().await?))
+async fn gpu() -> Result<(Box<dyn Device>, bool)> {
+    let gpu = crate::device::gpu::Gpu::open().await?;
+    let software = gpu.is_software();
+    Ok((Box::new(gpu), software))
 }
 
 #[cfg(not(feature = "gpu"))]
-async fn gpu() -> Result<Box<dyn Device>> {
+async fn gpu() -> Result<(Box<dyn Device>, bool)> {
     Err(Error::Device("this build has no GPU device".into()))
 }
 
