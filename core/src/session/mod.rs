@@ -36,6 +36,8 @@ impl Session {
     pub async fn handle(&mut self, command: Command) {
         let what = name(&command);
         let before = self.phase;
+        // A run that cannot be built is dropped with its device: the one in hand knows nothing of it.
+        let builds = matches!(command, Command::Start(_) | Command::Import { .. } | Command::Restore { .. });
         let result = match command {
             Command::Start(config) => self.start(*config).await,
             Command::Import { zip } => self.import(&zip).await,
@@ -43,7 +45,7 @@ impl Session {
             other => self.direct(other).await,
         };
         let Err(error) = result else { return };
-        if fatal(&error) {
+        if fatal(&error) && !builds {
             self.fail(&error);
         } else {
             self.enter(before);
