@@ -250,6 +250,7 @@ pub async fn refuses_what_cannot_be(choice: DeviceChoice) {
     };
     let model = |change: &dyn Fn(&mut ModelConfig)| with(&config, |c| change(&mut c.model));
     let train = |change: &dyn Fn(&mut TrainConfig)| with(&config, |c| change(&mut c.train));
+    let biggest = ModelConfig::preset("10m").unwrap_or_else(|| panic!("there is no preset 10m"));
     let garbage: String = (0..4000u32).map(|i| char::from((i * 7 % 27) as u8 + 1)).collect();
     let cases = [
         (text(""), "paste some text"),
@@ -272,6 +273,7 @@ pub async fn refuses_what_cannot_be(choice: DeviceChoice) {
         (train(&|t| t.beta2 = 1.0), "below 1"),
         (train(&|t| t.eps = 0.0), "above 0"),
         (train(&|t| t.steps = 0), "steps must be 1"),
+        (with(&config, |c| (c.model, c.train.batch) = (biggest.clone(), 1024)), "smaller preset, batch"),
     ];
     for (config, remedy) in cases {
         let said = host.tell(Command::Start(Box::new(config))).await;
