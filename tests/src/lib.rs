@@ -13,6 +13,7 @@ pub mod golden;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod host;
 pub mod reference;
+pub mod sampling;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod session;
 #[cfg(not(target_arch = "wasm32"))]

@@ -1,0 +1,91 @@
+//! Training on the native GPU makes everything by its first reading, and nothing after it.
+#![cfg(not(target_arch = "wasm32"))]
+
+use gradus_core::Result;
+use gradus_core::data::Loader;
+use gradus_core::device::gpu::{Gpu, Made};
+use gradus_core::device::{Data, Device, Program, Reading, Source};
+use gradus_core::graph::{Plan, Spec};
+use gradus_core::protocol::{ModelConfig, Source as Text, TrainConfig};
+use gradus_core::train::Trainer;
+use gradus_lessons::loader::CourseLoader;
+use pollster::block_on;
+use std::cell::Cell;
+use std::rc::Rc;
+
+/// A GPU that shows, from outside the trainer that owns it, how many objects it had made at the last submit.
+struct Watched {
+    gpu: Gpu,
+    made: Rc<Cell<Made>>,
+}
+
+impl Device for Watched {
+    fn name(&self) -> String {
+        self.gpu.name()
+    }
+    fn is_gpu(&self) -> bool {
+        true
+    }
+    fn compile(&mut self, plan: Plan) -> Result<Program> {
+        self.gpu.compile(plan)
+    }
+    fn release(&mut self, program: Program) {
+        self.gpu.release(program);
+    }
+    fn ensure(&mut self, name: &str, spec: &Spec) -> Result<()> {
+        self.gpu.ensure(name, spec)
+    }
+    fn clear(&mut self) {
+        self.gpu.clear();
+    }
+    fn forget(&mut self, name: &str) {
+        self.gpu.forget(name);
+    }
+    fn write(&mut self, name: &str, offset: usize, data: &Data) -> Result<()> {
+        self.gpu.write(name, offset, data)
+    }
+    fn submit(&mut self, programs: &[Program]) -> Result<()> {
+        let submitted = self.gpu.submit(programs);
+        self.made.set(self.gpu.made());
+        submitted
+    }
+    fn read(&mut self, source: Source) -> Reading<'_> {
+        self.gpu.read(source)
+    }
+    fn node(&self, program: Program, name: &str) -> Option<Spec> {
+        self.gpu.node(program, name)
+    }
+    fn bytes(&self) -> u64 {
+        self.gpu.bytes()
+    }
+    fn lose(&mut self) {
+        self.gpu.lose();
+    }
+}
+
+#[test]
+fn steps_make_nothing() {
+    let model = ModelConfig { vocab_size: 362, ..ModelConfig::preset("4k").expect("a preset") };
+    let material = CourseLoader.load(&Text::World { seed: 1 }, 32, None, &mut |_, _| {}).expect("the world");
+    let config = TrainConfig { steps: 100, batch: 4, accumulate: 2, ..TrainConfig::default() };
+    let made = Rc::new(Cell::new(Made::default()));
+    let gpu = block_on(Gpu::open()).unwrap_or_else(|e| panic!("{e}"));
+    let device = Box::new(Watched { gpu, made: made.clone() });
+    let mut trainer = Trainer::new(device, &model, &config, 1, material).expect("a trainer");
+    trainer.init().expect("weights");
+    // The first reading makes the buffer that readings are copied to; the second submit shows it.
+    for _ in 0..2 {
+        trainer.submit(1).expect("submitted");
+        block_on(trainer.collect()).expect("collected");
+    }
+    let (first, bytes) = (made.get(), trainer.device.bytes());
+    assert!(first.buffers > 10 && first.pipelines > 10 && first.bind_groups > 10, "{first:?}");
+    for steps in [1, 7, 32] {
+        trainer.submit(steps).expect("submitted");
+        block_on(trainer.collect()).expect("collected");
+        block_on(trainer.validate()).expect("validated");
+    }
+    trainer.submit(1).expect("submitted");
+    assert_eq!(made.get(), first);
+    assert_eq!(trainer.device.bytes(), bytes);
+}
