@@ -153,8 +153,11 @@ impl Session {
                 let mut config = run.config().clone();
                 config.device = choice;
                 self.enter(Phase::Preparing);
-                let moved = Run::new(config, Some(checkpoint), &mut *self.loader, &mut *self.emit).await?;
+                let mut moved =
+                    Run::new(config, Some(checkpoint), &mut *self.loader, &mut *self.emit).await?;
+                let checkpoint = moved.checkpoint().await?;
                 (self.emit)(Event::Device(moved.report().clone()));
+                (self.emit)(checkpoint);
                 self.run = Some(moved);
                 self.enter(was);
             }
