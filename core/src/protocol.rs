@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DeviceChoice {
-    /// Whichever a short measurement at the start finds quicker.
+    /// Whichever a short measurement at the start finds quicker; the CPU where the adapter is one in disguise.
     #[default]
     Auto,
     /// SIMD on the processor.
