@@ -1,10 +1,10 @@
-// Puts the step's loss and gradient norm into the ring (core/src/ops/record.rs).
+// Puts the step's metrics and gradient norm into the ring (core/src/ops/record.rs).
 const PARTS: u32 = 64u;
 
 @group(0) @binding(0) var<storage, read> state: array<u32>;
 @group(0) @binding(1) var<storage, read> parts: array<f32>;
 @group(0) @binding(2) var<storage, read_write> ring: array<f32>;
-@group(0) @binding(3) var<storage, read_write> loss: array<f32>;
+@group(0) @binding(3) var<storage, read_write> metrics: array<f32>;
 
 @compute @workgroup_size(1)
 fn main() {
@@ -12,8 +12,10 @@ fn main() {
     for (var i = 0u; i < PARTS; i++) {
         square += parts[i];
     }
-    let at = state[STEP] % RING * 2u;
-    ring[at] = loss[0];
-    ring[at + 1u] = sqrt(square);
-    loss[0] = 0.0;
+    let at = state[STEP] % RING * (METRICS + 1u);
+    for (var i = 0u; i < METRICS; i++) {
+        ring[at + i] = metrics[i];
+        metrics[i] = 0.0;
+    }
+    ring[at + METRICS] = sqrt(square);
 }

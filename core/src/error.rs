@@ -45,6 +45,9 @@ pub enum Error {
         /// The step of the last checkpoint with finite weights.
         good: u64,
     },
+    /// Whoever asked for the work asked for its end.
+    #[error("stopped before its end")]
+    Stopped,
     /// A graph built wrongly: a fault in the program, not in its input.
     #[error("graph: {0}")]
     Graph(String),

@@ -1,5 +1,8 @@
-//! Little Vale, the world that the course's models learn; and what a lesson needs of it.
+//! Little Vale, the world that the course's models learn; the recipes that each lesson runs, and their
+//! checks.
 
+pub mod check;
 pub mod loader;
 pub mod material;
+pub mod recipe;
 pub mod world;

@@ -32,14 +32,16 @@ fn random_tape(rng: &mut Rng) -> Tape {
             1 if rng.below(4) == 0 => tape.push1(&name, GeluGrad, &[a, b]),
             _ => {
                 let to = widths[rng.below(3) as usize];
-                let w = tape.parameter(&format!("w{i}"), i * 64 % 3840, &[width, to]);
+                let w = tape.parameter(&format!("w{i}"), ["params", "grads"], i * 64 % 3840, &[width, to]);
                 tape.push1(&name, Linear::default(), &[a, w.expect("a fitting parameter")])
             }
         };
         values.push(made.expect("fitting shapes"));
     }
     let last = values[values.len() - 1];
-    let w = tape.parameter("last.w", 3840, &[tape.spec(last).last(), 8]).expect("a fitting parameter");
+    let w = tape
+        .parameter("last.w", ["params", "grads"], 3840, &[tape.spec(last).last(), 8])
+        .expect("a fitting parameter");
     let end = tape.push1("end", Linear::default(), &[last, w]).expect("fitting shapes");
     // A tape that leads through a GELU slope has no gradient: then the forward pass alone is planned.
     let forward = tape.clone();

@@ -123,11 +123,19 @@ impl Tape {
         Ok(self.value(name.to_string(), spec, Place::Buffer { name: buffer.to_string(), offset }))
     }
 
-    /// A parameter: a view of buffer `params` whose gradient is added up at the same place of `grads`.
-    pub fn parameter(&mut self, name: &str, offset: usize, shape: &[usize]) -> Result<Value> {
-        let value = self.view(name, "params", offset, shape)?;
-        if self.buffers.contains_key("grads") {
-            let grad = self.view(&format!("grad:{name}"), "grads", offset, shape)?;
+    /// A parameter: a view of buffer `params` whose gradient is added up at the same place of `grads`, if
+    /// that buffer was declared; without it the parameter is frozen. `params` and `grads` are the buffers'
+    /// names.
+    pub fn parameter(
+        &mut self,
+        name: &str,
+        [params, grads]: [&str; 2],
+        offset: usize,
+        shape: &[usize],
+    ) -> Result<Value> {
+        let value = self.view(name, params, offset, shape)?;
+        if self.buffers.contains_key(grads) {
+            let grad = self.view(&format!("grad:{name}"), grads, offset, shape)?;
             self.values[value.0 as usize].grad = Some(grad);
         }
         Ok(value)

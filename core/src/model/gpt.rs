@@ -10,7 +10,9 @@ use crate::protocol::{Attention, ModelConfig};
 #[derive(Clone, Debug)]
 pub struct Gpt {
     config: ModelConfig,
+    prefix: String,
     values: Vec<Value>,
+    logit_bias: Option<Value>,
 }
 
 /// What a decoding pass works on, beside the weights.
@@ -25,16 +27,38 @@ pub struct DecodeInputs {
 impl Gpt {
     /// Puts the parameters on the tape: buffer `params`, and `grads` beside it if `train`.
     pub fn new(tape: &mut Tape, config: &ModelConfig, params: &Params, train: bool) -> Result<Self> {
-        tape.buffer("params", Spec::float([params.len]));
+        Self::named(tape, "", config, params, train)
+    }
+
+    /// One model of several on a tape: everything of it has `prefix` before its name (`reference.`): its
+    /// buffers `{prefix}params` and, if `train`, `{prefix}grads`, its parameters, nodes and caches.
+    pub fn named(
+        tape: &mut Tape,
+        prefix: &str,
+        config: &ModelConfig,
+        params: &Params,
+        train: bool,
+    ) -> Result<Self> {
+        let buffers = [format!("{prefix}params"), format!("{prefix}grads")];
+        tape.buffer(&buffers[0], Spec::float([params.len]));
         if train {
-            tape.buffer("grads", Spec::float([params.len]));
+            tape.buffer(&buffers[1], Spec::float([params.len]));
         }
+        let buffers = [buffers[0].as_str(), buffers[1].as_str()];
         let values = params
             .entries
             .iter()
-            .map(|e| tape.parameter(&e.name, e.offset, &e.padded))
+            .map(|e| tape.parameter(&format!("{prefix}{}", e.name), buffers, e.offset, &e.padded))
             .collect::<Result<Vec<_>>>()?;
-        Ok(Self { config: config.clone(), values })
+        Ok(Self { config: config.clone(), prefix: prefix.to_string(), values, logit_bias: None })
+    }
+
+    /// Adds `bias` `[Vp]` to every row of logits: a large negative number forbids a token, in sampling and
+    /// in log-probabilities alike.
+    #[must_use]
+    pub fn with_logit_bias(mut self, bias: Value) -> Self {
+        self.logit_bias = Some(bias);
+        self
     }
 
     fn wte(&self) -> Value {
@@ -52,7 +76,24 @@ impl Gpt {
 
     /// tokens `[B, T]` → logits `[B, T, Vp]`, Vp being V rounded up to a multiple of 4.
     pub fn logits(&self, tape: &mut Tape, tokens: Value) -> Result<Value> {
-        let mut x = tape.push1("embed", ops::Embed, &[tokens, self.wte(), self.wpe()])?;
+        let h = self.hidden(tape, tokens)?;
+        self.unembed(tape, h)
+    }
+
+    /// tokens `[B, T]` → scores `[B, T, 4]`, of which column 0 counts: the scalar head of reward and value
+    /// models (Hugging Face's `GPT2ForSequenceClassification`). The parameters must be
+    /// [`Params::scored`].
+    pub fn scores(&self, tape: &mut Tape, tokens: Value) -> Result<Value> {
+        let h = self.hidden(tape, tokens)?;
+        let head = *self.values.get(4 + 12 * self.config.n_layer).ok_or_else(|| {
+            crate::Error::Graph("this model has no scalar head: lay it out with Params::scored".into())
+        })?;
+        tape.push1(&self.node("scores"), ops::Linear { transposed: true, ..Default::default() }, &[h, head])
+    }
+
+    /// tokens `[B, T]` → the last normalised residual stream `[B, T, C]`.
+    pub fn hidden(&self, tape: &mut Tape, tokens: Value) -> Result<Value> {
+        let mut x = tape.push1(&self.node("embed"), ops::Embed, &[tokens, self.wte(), self.wpe()])?;
         let heads = self.config.n_head;
         for layer in 0..self.config.n_layer {
             x = self.layer(tape, layer, x, |tape, qkv| match self.config.attention {
@@ -60,24 +101,26 @@ impl Gpt {
                 Attention::Materialised => Ok(tape.push("attn", ops::Attention { heads }, &[qkv])?[0]),
             })?;
         }
-        self.head(tape, x)
+        self.last_norm(tape, x)
     }
 
     /// One position → logits `[B, 1, Vp]`, with keys and values kept in buffers `kv.0`, `kv.1`, ….
     pub fn decode(&self, tape: &mut Tape, inputs: DecodeInputs) -> Result<Value> {
         let DecodeInputs { tokens, state } = inputs;
         let [batch, positions] = [tape.spec(tokens).shape[0], tape.spec(tokens).shape[1]];
-        let mut x = tape.push1("embed", ops::EmbedAt, &[tokens, self.wte(), self.wpe(), state])?;
+        let mut x =
+            tape.push1(&self.node("embed"), ops::EmbedAt, &[tokens, self.wte(), self.wpe(), state])?;
         let heads = self.config.n_head;
         for layer in 0..self.config.n_layer {
             let cache = Spec::float([batch, positions, 2 * self.config.n_embd]);
-            let cache = tape.buffer(&format!("kv.{layer}"), cache);
+            let cache = tape.buffer(&self.node(&format!("kv.{layer}")), cache);
             x = self.layer(tape, layer, x, |tape, qkv| {
                 tape.push_into(ops::KvAppend { positions }, &[qkv, state], &[cache])?;
                 tape.push1("attn", ops::AttentionCached { heads }, &[qkv, cache, state])
             })?;
         }
-        self.head(tape, x)
+        let h = self.last_norm(tape, x)?;
+        self.unembed(tape, h)
     }
 
     /// x ← x + attention(ln_1(x)); x ← x + mlp(ln_2(x)).
@@ -92,7 +135,7 @@ impl Gpt {
         let affine = ops::Linear { bias: true, ..Default::default() };
         let residual = ops::Linear { residual: true, ..affine };
         let gelu = ops::Linear { gelu: true, ..affine };
-        tape.scoped_as(&format!("block.{layer}"), |tape| {
+        tape.scoped_as(&self.node(&format!("block.{layer}")), |tape| {
             let h = tape.push("ln_1", ops::Norm, &[x, w[0], w[1]])?[0];
             let qkv = tape.push1("attn.qkv", affine, &[h, w[2], w[3]])?;
             let o = attend(tape, qkv)?;
@@ -103,10 +146,20 @@ impl Gpt {
         })
     }
 
-    fn head(&self, tape: &mut Tape, x: Value) -> Result<Value> {
-        let last = self.values.len();
-        let h = tape.push("ln_f", ops::Norm, &[x, self.values[last - 2], self.values[last - 1]])?[0];
-        tape.push1("logits", ops::Linear { transposed: true, ..Default::default() }, &[h, self.wte()])
+    fn last_norm(&self, tape: &mut Tape, x: Value) -> Result<Value> {
+        let at = 2 + 12 * self.config.n_layer;
+        Ok(tape.push(&self.node("ln_f"), ops::Norm, &[x, self.values[at], self.values[at + 1]])?[0])
+    }
+
+    fn unembed(&self, tape: &mut Tape, h: Value) -> Result<Value> {
+        let reads: Vec<Value> = [Some(h), Some(self.wte()), self.logit_bias].into_iter().flatten().collect();
+        let op = ops::Linear { transposed: true, bias: self.logit_bias.is_some(), ..Default::default() };
+        tape.push1(&self.node("logits"), op, &reads)
+    }
+
+    /// A node's name with the model's prefix.
+    fn node(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
     }
 
     /// V and Vp.

@@ -46,6 +46,9 @@ pub struct Params {
     pub decayed: usize,
 }
 
+/// The scalar head's name.
+const SCORE: &str = "score.weight";
+
 /// V rounded up to a multiple of 4.
 pub(super) fn padded_vocab(vocab: usize) -> usize {
     vocab.next_multiple_of(4)
@@ -54,11 +57,24 @@ pub(super) fn padded_vocab(vocab: usize) -> usize {
 impl Params {
     /// The layout for `config`.
     pub fn new(config: &ModelConfig) -> Self {
-        let mut entries: Vec<Entry> = param_shapes(config)
+        Self::of(param_shapes(config))
+    }
+
+    /// The layout for `config` with a scalar head, `score.weight` `[1, C]`, as in Hugging Face's
+    /// `GPT2ForSequenceClassification`: a reward or value model. On the device the head has four rows, of
+    /// which the first counts.
+    pub fn scored(config: &ModelConfig) -> Self {
+        let mut shapes = param_shapes(config);
+        shapes.push((SCORE.to_string(), vec![1, config.n_embd]));
+        Self::of(shapes)
+    }
+
+    fn of(shapes: Vec<(String, Vec<usize>)>) -> Self {
+        let mut entries: Vec<Entry> = shapes
             .into_iter()
             .map(|(name, shape)| {
                 let mut padded = shape.clone();
-                if name == "transformer.wte.weight" {
+                if name == "transformer.wte.weight" || name == SCORE {
                     padded[0] = padded_vocab(shape[0]);
                 }
                 Entry { name, shape, padded, offset: 0 }
@@ -113,6 +129,8 @@ impl Params {
                 continue;
             }
             let std = match (config.init, entry.name.as_str()) {
+                // 1/√(C + 1), as in Stiennon et al. 2020 (arXiv 2009.01325), appendix B.1, and TRL.
+                (_, SCORE) => 1.0 / (entry.shape[1] as f64 + 1.0).sqrt(),
                 (Init::World, "transformer.wte.weight") => 0.2,
                 (Init::Gpt2, _) | (_, "transformer.wpe.weight") => 0.02,
                 (Init::World, _) => 1.0 / (entry.shape[0] as f64).sqrt(),

@@ -103,8 +103,9 @@ impl Op for Linear {
         }
         let d = if self.gelu { back.push(step.writes[1], GeluGrad, &[dy, step.writes[1]])? } else { dy };
         if let Some(dw) = back.parameter(w) {
-            let op = LinearGradWeight { transposed: self.transposed, bias: self.bias };
+            // A bias may be frozen (a mask on the logits) where the matrix learns.
             let bias = if self.bias { back.parameter(step.reads[2]) } else { None };
+            let op = LinearGradWeight { transposed: self.transposed, bias: bias.is_some() };
             let writes: Vec<Value> = [Some(dw), bias].into_iter().flatten().collect();
             back.push_into(op, &[x, d], &writes)?;
         }

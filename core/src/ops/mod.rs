@@ -33,7 +33,7 @@ pub use linear::{Linear, LinearGradInput, LinearGradWeight};
 pub use log_prob::{LogProb, LogProbGrad};
 pub use norm::{Norm, NormGrad, NormGradParams};
 pub use pretrain::Pretrain;
-pub use record::{RING, RING_WORDS, Record};
+pub use record::{RING, Record};
 pub use sample::Sample;
 
 use crate::device::cpu::{Io, Real};

@@ -7,13 +7,14 @@ use crate::graph::{Backward, Spec, Step};
 
 /// Steps the ring holds.
 pub const RING: usize = 256;
-/// Numbers a step: loss, gradient norm.
-pub const RING_WORDS: usize = 2;
 
-/// reads state `[16]` u32, parts `[64]`; writes ring `[256 · 2]` at the step's place, and loss `[1]`, which
-/// it takes over and zeroes.
+/// reads state `[16]` u32, parts `[64]`; writes ring `[256, M + 1]` at the step's place (the metrics, then
+/// the gradient norm), and metrics `[M]`, which it takes over and zeroes.
 #[derive(Debug)]
-pub struct Record;
+pub struct Record {
+    /// M.
+    pub metrics: usize,
+}
 
 impl Op for Record {
     fn name(&self) -> &'static str {
@@ -21,21 +22,22 @@ impl Op for Record {
     }
 
     fn outputs(&self) -> &'static [&'static str] {
-        &["ring", "loss"]
+        &["ring", "metrics"]
     }
 
     fn infer(&self, reads: &[Spec]) -> Result<Vec<Spec>> {
         let ok = reads.len() == 2 && reads[0].len() == STATE_WORDS && reads[1].len() == GRAD_NORM_PARTS;
         expect(ok, self.name(), reads)?;
-        Ok(vec![Spec::float([RING * RING_WORDS]), Spec::float([1])])
+        Ok(vec![Spec::float([RING * (self.metrics + 1)]), Spec::float([self.metrics])])
     }
 
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
-        let at = (State::from_words(io.u(0)).step as usize % RING) * RING_WORDS;
+        let at = (State::from_words(io.u(0)).step as usize % RING) * (self.metrics + 1);
         let norm = io.f(1).iter().copied().sum::<F>().sqrt();
-        let (ring, loss) = (io.out(0), io.out(1));
-        ring[at] = std::mem::take(&mut loss[0]);
-        ring[at + 1] = norm;
+        let (ring, metrics) = (io.out(0), io.out(1));
+        ring[at..at + self.metrics].copy_from_slice(metrics);
+        ring[at + self.metrics] = norm;
+        metrics.fill(F::zero());
     }
 
     fn vjp(&self, _: &mut Backward<'_>, _: &Step) -> Result<()> {
@@ -43,6 +45,7 @@ impl Op for Record {
     }
 
     fn dispatch(&self, _: &[Spec], _: &[Spec]) -> Dispatch {
-        Dispatch { shader: "record", constants: vec![u("RING", RING)], workgroups: [1, 1, 1] }
+        let constants = vec![u("RING", RING), u("METRICS", self.metrics)];
+        Dispatch { shader: "record", constants, workgroups: [1, 1, 1] }
     }
 }

@@ -1,5 +1,6 @@
 //! Training: the plans of a step, the schedule, and the loop that keeps the device busy.
 
+mod plans;
 mod schedule;
 mod trainer;
 

@@ -4,17 +4,18 @@
 //! (norm, AdamW, record). Many steps go into one submission; losses come back through a ring.
 
 use super::learning_rate;
+use super::plans::{TABLE, scalars, update_plan};
 use crate::data::{Material, Training};
 use crate::device::{Data, Device, Program, Source};
-use crate::graph::{Plan, Spec, Tape, Value};
+use crate::graph::{Plan, Spec, Tape};
 use crate::model::{Gpt, ModelFolder, Params, TrainerState, check_config};
-use crate::ops::{self, Draw, RING, RING_WORDS, STATE_WORDS, State};
+use crate::ops::{self, Draw, RING, STATE_WORDS, State};
 use crate::protocol::{ModelConfig, RunConfig, TrainConfig};
 use crate::text::Tokenizer;
 use crate::{Error, Result};
 
-/// Micro-batches whose scalars fit the table of one submission.
-const TABLE: usize = 64;
+/// Numbers of a step in the ring: loss, gradient norm.
+const RING_WORDS: usize = 2;
 /// Most held-out windows that a validation reads.
 const VALIDATION_WINDOWS: usize = 256;
 
@@ -79,7 +80,7 @@ impl Trainer {
         let windows = windows.min(VALIDATION_WINDOWS);
         let batch = train.batch.min(windows);
         let micro = device.compile(micro_plan(model, train, &params, &material.training, false)?)?;
-        let update = device.compile(update_plan(train, &params)?)?;
+        let update = device.compile(update_plan("", train, &params, 1)?)?;
         let validate = device.compile(validation_plan(model, &params, &material, batch)?)?;
         device.write("validation", 0, &Data::U32(material.validation))?;
         if let Training::Text(tokens) = &material.training {
@@ -116,7 +117,7 @@ impl Trainer {
         {
             self.device.write(name, 0, &Data::Float(data))?;
         }
-        self.device.write("loss", 0, &Data::Float(vec![0.0]))?;
+        self.device.write("metrics", 0, &Data::Float(vec![0.0]))?;
         self.step = step;
         self.recorded = step;
         self.rows_ready = step * (self.train.accumulate * self.train.batch) as u64;
@@ -313,15 +314,6 @@ fn check_train(train: &TrainConfig) -> Result<()> {
     Ok(())
 }
 
-/// Declares the table of scalars and records the step to the next of them.
-fn scalars(tape: &mut Tape) -> Result<Value> {
-    let table = tape.buffer("table", Spec::u32([TABLE * STATE_WORDS]));
-    let cursor = tape.buffer("cursor", Spec::u32([1]));
-    let state = tape.buffer("state", Spec::u32([STATE_WORDS]));
-    tape.push_into(ops::Advance, &[table], &[state, cursor])?;
-    Ok(state)
-}
-
 /// Scalars, batch, forward, loss, backward: gradients are added to `grads`. `probe` keeps every node.
 pub(crate) fn micro_plan(
     model: &ModelConfig,
@@ -343,35 +335,12 @@ pub(crate) fn micro_plan(
     let batch = tape.push("batch", op, &[corpus, state])?;
     let logits = gpt.logits(&mut tape, batch[0])?;
     let logp = tape.push("logp", ops::LogProb { vocab: gpt.vocab().0 }, &[logits, batch[1]])?[0];
-    let loss = tape.buffer("loss", Spec::float([1]));
+    let loss = tape.buffer("metrics", Spec::float([1]));
     let seed = tape.activation("seed".into(), tape.spec(logp).clone());
     let scale = 1.0 / train.accumulate as f64;
     tape.push_into(ops::Pretrain { scale }, &[logp], &[loss, seed])?;
     tape.backward(&[(logp, seed)])?;
     Ok(if probe { Plan::probing("micro", &tape) } else { Plan::new("micro", &tape, &[]) })
-}
-
-/// Norm, AdamW, record.
-fn update_plan(train: &TrainConfig, params: &Params) -> Result<Plan> {
-    let mut tape = Tape::new();
-    let whole = Spec::float([params.len]);
-    let [p, g, m, v] = ["params", "grads", "m", "v"].map(|name| tape.buffer(name, whole.clone()));
-    let state = tape.buffer("state", Spec::u32([STATE_WORDS]));
-    let loss = tape.buffer("loss", Spec::float([1]));
-    let ring = tape.buffer("ring", Spec::float([RING * RING_WORDS]));
-    let parts = tape.push1("grad_norm", ops::GradNorm, &[g])?;
-    tape.push_into(ops::Record, &[state, parts], &[ring, loss])?;
-    let adamw = ops::AdamW {
-        len: params.len,
-        decayed: params.decayed,
-        beta1: train.beta1,
-        beta2: train.beta2,
-        eps: train.eps,
-        weight_decay: train.weight_decay,
-        max_grad_norm: train.max_grad_norm,
-    };
-    tape.push_into(adamw, &[state, parts], &[p, m, v, g])?;
-    Ok(Plan::new("update", &tape, &[]))
 }
 
 /// Forward over `batch` held-out windows; their mean loss is added to `validation.loss`.

@@ -82,7 +82,10 @@ impl Build {
         let mut offset = 64; // Not at 0, so that an ignored offset shows.
         let mut index = 0;
         list.map(|(name, shape)| {
-            let value = self.tape.parameter(name, offset, shape).expect("the offsets are aligned");
+            let value = self
+                .tape
+                .parameter(name, ["params", "grads"], offset, shape)
+                .expect("the offsets are aligned");
             offset += sizes[index];
             index += 1;
             value

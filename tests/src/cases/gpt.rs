@@ -110,7 +110,7 @@ impl Gpt {
         tape.buffer("params", Spec::float([len]));
         tape.buffer("grads", Spec::float([len]));
         for ((name, shape), offset) in self.parameters().iter().zip(offsets) {
-            tape.parameter(name, offset, shape)?;
+            tape.parameter(name, ["params", "grads"], offset, shape)?;
         }
         let ids = Spec::u32([self.batch, self.context]);
         let (tokens, targets) = (tape.buffer("tokens", ids.clone()), tape.buffer("targets", ids));

@@ -4,8 +4,8 @@ use super::{Case, build::Build};
 use crate::array::Array::{Float, U32};
 use crate::reference::training::{self as reference, Adam};
 use gradus_core::ops::{
-    AdamW, Advance, Batch, Draw, GRAD_NORM_PARTS, GradNorm, LogProb, LogProbGrad, Pretrain, RING, RING_WORDS,
-    Record, STATE_WORDS, State,
+    AdamW, Advance, Batch, Draw, GRAD_NORM_PARTS, GradNorm, LogProb, LogProbGrad, Pretrain, RING, Record,
+    STATE_WORDS, State,
 };
 use gradus_core::rng::{Stream, threefry};
 
@@ -35,7 +35,8 @@ pub(super) fn cases() -> Vec<Case> {
         }
     }
     for step in [1, 255, 256, 1000] {
-        cases.push(record(step));
+        cases.push(record(step, 1));
+        cases.push(record(step, 9));
     }
     cases
 }
@@ -170,16 +171,16 @@ fn adamw(n: usize, decayed: usize, clip: f64) -> Case {
     })
 }
 
-fn record(step: u32) -> Case {
-    let mut case = Build::new(format!("record step={step}"));
+fn record(step: u32, metrics: usize) -> Case {
+    let mut case = Build::new(format!("record step={step} metrics={metrics}"));
     let state = case.state(State { step, ..State::default() });
     let parts = case.uniform("parts", &[GRAD_NORM_PARTS], 0.0, 2.0);
-    let writes = [case.random("ring", &[RING * RING_WORDS]), case.random("loss", &[1])];
-    case.updates(Record, &[state, parts], &writes, move |r, held| {
+    let writes = [case.random("ring", &[RING * (metrics + 1)]), case.random("metrics", &[metrics])];
+    case.updates(Record { metrics }, &[state, parts], &writes, move |r, held| {
         let mut ring = held[0].f().to_vec();
-        let at = step as usize % RING * RING_WORDS;
-        ring[at] = held[1].f()[0];
-        ring[at + 1] = r[1].f().iter().sum::<f64>().sqrt();
-        vec![Float(ring), Float(vec![0.0])]
+        let at = step as usize % RING * (metrics + 1);
+        ring[at..at + metrics].copy_from_slice(held[1].f());
+        ring[at + metrics] = r[1].f().iter().sum::<f64>().sqrt();
+        vec![Float(ring), Float(vec![0.0; metrics])]
     })
 }
