@@ -44,22 +44,30 @@ impl Loader for CourseLoader {
 }
 
 fn world(seed: u32, context: usize, tokenizer: Option<&Tokenizer>) -> Result<Material> {
-    let words = world_tokenizer()?;
-    if tokenizer.is_some_and(|given| *given != words) {
+    let material = world_material(Mix::FULL, seed, context)?;
+    if tokenizer.is_some_and(|given| *given != material.tokenizer) {
         return Err(Error::Text(
             "this model has a vocabulary of its own, so it cannot go on with the world's words: choose “Use my \
              own text” first, then open it"
                 .into(),
         ));
     }
-    let held_out = WorldRows::held_out(Mix::FULL, seed, context);
+    Ok(material)
+}
+
+/// Endless rows of the world in this mix, and held-out rows beside them.
+///
+/// # Errors
+/// None in practice: the vocabulary is a constant.
+pub fn world_material(mix: Mix, seed: u32, context: usize) -> Result<Material> {
+    let held_out = WorldRows::held_out(mix, seed, context);
     let mut validation = vec![0; HELD_OUT_ROWS * (context + 1)];
     for (row, out) in validation.chunks_exact_mut(context + 1).enumerate() {
         held_out.fill(row as u64, out);
     }
-    let training = WorldRows::training(Mix::FULL, seed, context);
+    let training = WorldRows::training(mix, seed, context);
     Ok(Material {
-        tokenizer: words,
+        tokenizer: world_tokenizer()?,
         floor: Some(training.floor().nats),
         training: Training::Rows(Box::new(training)),
         validation,

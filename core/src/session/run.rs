@@ -8,18 +8,8 @@ use crate::graph::Spec;
 use crate::model::ModelFolder;
 use crate::protocol::{Attention, DeviceReport, Event, Fault, Progress, RunConfig, SampleConfig, Started};
 use crate::text::Tokenizer;
-use crate::train::Trainer;
+use crate::train::{Pace, Trainer};
 use crate::{Error, Result};
-use std::collections::VecDeque;
-use std::time::Duration;
-
-#[cfg(not(target_arch = "wasm32"))]
-use std::time::Instant;
-#[cfg(target_arch = "wasm32")]
-use web_time::Instant;
-
-/// How long a turn should take: short enough that a pause acts within 100 ms.
-const TURN: Duration = Duration::from_millis(40);
 
 pub(super) struct Run {
     config: RunConfig,
@@ -123,7 +113,7 @@ impl Run {
         self.trainer.set_seed(seed);
         self.trainer.init()?;
         self.good = 0;
-        self.pace.windows.clear();
+        self.pace.forget();
         Ok(())
     }
 
@@ -154,10 +144,12 @@ impl Run {
         let steps = limit.into_iter().fold(steps.min(self.trainer.most_steps()), u64::min).max(1);
         let (validate_every, checkpoint_every) = (train.validate_every, train.checkpoint_every);
 
-        let start = Instant::now();
-        self.trainer.submit(steps)?;
-        let measured = self.trainer.collect().await?;
-        self.pace.took(steps, start.elapsed(), steps * self.trainer.tokens_per_step());
+        let (tokens, trainer) = (self.trainer.tokens_per_step(), &mut self.trainer);
+        let work = async {
+            trainer.submit(steps)?;
+            trainer.collect().await
+        };
+        let measured = self.pace.time(steps, tokens, work).await?;
         if let Some(bad) = measured.iter().find(|m| !m.loss.is_finite()) {
             let (step, loss, good) = (bad.step, bad.loss.to_string(), self.good);
             return Err(Error::Diverged { step, loss, good });
@@ -263,49 +255,4 @@ fn check_vocabulary(config: &RunConfig, tokenizer: &Tokenizer) -> Result<()> {
         )));
     }
     Ok(())
-}
-
-/// How many steps a turn takes, and how fast it goes.
-#[derive(Default)]
-struct Pace {
-    per_step: Option<Duration>,
-    last: Option<Instant>,
-    windows: VecDeque<(Instant, u64)>,
-}
-
-impl Pace {
-    /// Steps to do now: as many as fit a turn, or what a limited speed has due.
-    fn due(&mut self, steps_per_second: u32) -> u64 {
-        if steps_per_second == 0 {
-            let Some(per_step) = self.per_step else { return 1 };
-            return (TURN.as_nanos() / per_step.as_nanos().max(1)).clamp(1, 64) as u64;
-        }
-        let now = Instant::now();
-        let wait = Duration::from_secs_f64(1.0 / f64::from(steps_per_second));
-        match self.last {
-            Some(last) if now - last < wait => 0,
-            _ => {
-                self.last = Some(now);
-                1
-            }
-        }
-    }
-
-    fn took(&mut self, steps: u64, time: Duration, tokens: u64) {
-        self.per_step = Some(time / steps as u32);
-        let now = Instant::now();
-        if self.windows.is_empty() {
-            self.windows.push_back((now - time.min(Duration::from_secs(1)), 0));
-        }
-        self.windows.push_back((now, tokens));
-        while self.windows.len() > 2 && now - self.windows[1].0 > Duration::from_secs(1) {
-            self.windows.pop_front();
-        }
-    }
-
-    fn tokens_per_second(&self) -> f64 {
-        let (Some(first), Some(last)) = (self.windows.front(), self.windows.back()) else { return 0.0 };
-        let tokens: u64 = self.windows.iter().skip(1).map(|w| w.1).sum();
-        tokens as f64 / (last.0 - first.0).as_secs_f64().max(1e-9)
-    }
 }

@@ -1,8 +1,10 @@
 //! Training: the plans of a step, the schedule, and the loop that keeps the device busy.
 
+mod pace;
 mod plans;
 mod schedule;
 mod trainer;
 
+pub use pace::Pace;
 pub use schedule::learning_rate;
 pub use trainer::{Measured, Trainer, TrainerTensors};

@@ -235,6 +235,11 @@ impl Trainer {
         Ok(f64::from(sum[0]) / batches as f64)
     }
 
+    /// Learning rate of a step, counted from 1.
+    pub fn learning_rate_at(&self, step: u64) -> f64 {
+        learning_rate(&self.train, step)
+    }
+
     /// Learning rate of the last step.
     pub fn learning_rate(&self) -> f64 {
         learning_rate(&self.train, self.step.max(1))

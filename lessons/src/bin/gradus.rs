@@ -6,6 +6,8 @@ mod eval;
 mod generate;
 #[path = "gradus/pretrain.rs"]
 mod pretrain;
+#[path = "gradus/run.rs"]
+mod run;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use gradus_core::protocol::DeviceChoice;
@@ -27,6 +29,8 @@ enum Command {
     Eval(eval::Args),
     /// Continue a prompt.
     Generate(generate::Args),
+    /// Run a lesson's recipe and print its checks.
+    Run(run::Args),
 }
 
 /// Where to compute. Without the option, a short measurement chooses.
@@ -64,6 +68,7 @@ fn main() -> ExitCode {
         Command::Pretrain(args) => pretrain::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Generate(args) => generate::run(args),
+        Command::Run(args) => run::run(args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

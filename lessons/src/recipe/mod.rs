@@ -1,9 +1,13 @@
 //! The recipes: what each lesson runs, and the checks it must pass. The same code runs behind the page and
 //! behind the command `gradus run`; only the [`Host`] differs.
 
+pub mod base;
 mod models;
+mod pretrain;
 
+pub use base::base;
 pub use models::{Models, Role};
+pub use pretrain::pretrain;
 
 use crate::check::Check;
 use gradus_core::device::Device;

@@ -1,0 +1,71 @@
+//! How much work goes into one turn, so that whoever drives a run stays responsive.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+#[cfg(not(target_arch = "wasm32"))]
+use std::time::Instant;
+#[cfg(target_arch = "wasm32")]
+use web_time::Instant;
+
+/// How long a turn should take: short enough that a pause acts within 100 ms.
+const TURN: Duration = Duration::from_millis(40);
+
+/// How many steps a turn takes, and how fast it goes.
+#[derive(Debug, Default)]
+pub struct Pace {
+    per_step: Option<Duration>,
+    last: Option<Instant>,
+    windows: VecDeque<(Instant, u64)>,
+}
+
+impl Pace {
+    /// Steps to do now: as many as fit a turn, or what a limited speed has due.
+    pub fn due(&mut self, steps_per_second: u32) -> u64 {
+        if steps_per_second == 0 {
+            let Some(per_step) = self.per_step else { return 1 };
+            return (TURN.as_nanos() / per_step.as_nanos().max(1)).clamp(1, 64) as u64;
+        }
+        let now = Instant::now();
+        let wait = Duration::from_secs_f64(1.0 / f64::from(steps_per_second));
+        match self.last {
+            Some(last) if now - last < wait => 0,
+            _ => {
+                self.last = Some(now);
+                1
+            }
+        }
+    }
+
+    fn took(&mut self, steps: u64, time: Duration, tokens: u64) {
+        self.per_step = Some(time / steps as u32);
+        let now = Instant::now();
+        if self.windows.is_empty() {
+            self.windows.push_back((now - time.min(Duration::from_secs(1)), 0));
+        }
+        self.windows.push_back((now, tokens));
+        while self.windows.len() > 2 && now - self.windows[1].0 > Duration::from_secs(1) {
+            self.windows.pop_front();
+        }
+    }
+
+    /// Times `work`, which is `steps` steps of `tokens` tokens each.
+    pub async fn time<T>(&mut self, steps: u64, tokens: u64, work: impl Future<Output = T>) -> T {
+        let start = Instant::now();
+        let result = work.await;
+        self.took(steps, start.elapsed(), steps * tokens);
+        result
+    }
+
+    /// Tokens a second over the last second or so.
+    pub fn tokens_per_second(&self) -> f64 {
+        let (Some(first), Some(last)) = (self.windows.front(), self.windows.back()) else { return 0.0 };
+        let tokens: u64 = self.windows.iter().skip(1).map(|w| w.1).sum();
+        tokens as f64 / (last.0 - first.0).as_secs_f64().max(1e-9)
+    }
+
+    /// Forgets the speed so far: the run begins anew.
+    pub fn forget(&mut self) {
+        self.windows.clear();
+    }
+}

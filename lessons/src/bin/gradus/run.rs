@@ -1,0 +1,199 @@
+//! `gradus run`: a lesson's recipe without a browser, and its checks.
+
+use super::{Device, Outcome, open};
+use clap::ValueEnum;
+use gradus_core::model::ModelFolder;
+use gradus_lessons::check::Check;
+use gradus_lessons::recipe::{Course, GoOn, Host, Lesson, Models, Moment, Role, Size, base};
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Which lesson: base (only its model), one of the eight, or all.
+    #[arg(value_parser = slugs())]
+    lesson: String,
+    /// Seed of everything random.
+    #[arg(long, default_value_t = 1)]
+    seed: u32,
+    /// How much to run.
+    #[arg(long, value_enum, default_value = "default")]
+    size: SizeArg,
+    /// Print one JSON object a lesson on standard output, instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Models made before, to begin from: a folder of model folders (base, sft, rl-start, …).
+    #[arg(long, value_name = "DIR")]
+    from: Option<PathBuf>,
+    /// Where the models made go, one folder each.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Everything that happened, one JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+    /// Where to compute.
+    #[arg(long)]
+    device: Option<Device>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum SizeArg {
+    Smoke,
+    Default,
+    Full,
+}
+
+fn slugs() -> clap::builder::PossibleValuesParser {
+    let lessons = Lesson::ALL.map(Lesson::slug);
+    ["base"].into_iter().chain(lessons).chain(["all"]).collect::<Vec<_>>().into()
+}
+
+/// What a lesson came to.
+struct Outcomes {
+    checks: Vec<Check>,
+    figures: serde_json::Value,
+}
+
+/// Runs the recipes. The exit status is 1 if a check fails.
+pub(crate) fn run(args: Args) -> Outcome {
+    let size = match args.size {
+        SizeArg::Smoke => Size::Smoke,
+        SizeArg::Default => Size::Default,
+        SizeArg::Full => Size::Full,
+    };
+    let mut models = args.from.as_deref().map_or_else(|| Ok(Models::default()), read_models)?;
+    let mut terminal = Terminal::new(args.log.as_deref())?;
+    let lessons: Vec<Option<Lesson>> = match args.lesson.as_str() {
+        "base" => vec![None],
+        "all" => Lesson::ALL.map(Some).to_vec(),
+        slug => vec![Lesson::ALL.into_iter().find(|l| l.slug() == slug)],
+    };
+    let mut failed = Vec::new();
+    for lesson in lessons {
+        let slug = lesson.map_or("base", Lesson::slug);
+        let shape = base::Settings::of(size);
+        let device = open(args.device, &shape.model, shape.train.batch)?;
+        let name = device.name();
+        let start = Instant::now();
+        eprintln!("{slug}:");
+        let mut course = Course::new(device, args.seed, size, models, &mut terminal);
+        let outcomes = pollster::block_on(lesson_on(lesson, &mut course))?;
+        models = course.models;
+        terminal.clear();
+        let seconds = start.elapsed().as_secs_f64();
+        failed.extend(outcomes.checks.iter().filter(|c| !c.passes()).map(|c| format!("{slug}/{}", c.name)));
+        if args.json {
+            let report = serde_json::json!({
+                "lesson": slug, "seed": args.seed, "size": size, "device": name, "seconds": seconds,
+                "checks": outcomes.checks, "figures": outcomes.figures,
+            });
+            println!("{report}");
+        } else {
+            println!("{slug} (seed {}, {name}, {seconds:.1} s)", args.seed);
+            for check in &outcomes.checks {
+                println!("  {check}");
+            }
+        }
+    }
+    if let Some(out) = &args.out {
+        for (role, model) in models.iter() {
+            model.write_dir(out.join(role.slug()))?;
+        }
+    }
+    terminal.finish()?;
+    if failed.is_empty() { Ok(()) } else { Err(format!("checks that failed: {}", failed.join(", ")).into()) }
+}
+
+/// Runs one recipe with its settings of the course's size; only the base model for `None`.
+async fn lesson_on(lesson: Option<Lesson>, course: &mut Course<'_>) -> gradus_core::Result<Outcomes> {
+    match lesson {
+        None => {
+            base(course).await?;
+            Ok(Outcomes { checks: Vec::new(), figures: serde_json::Value::Null })
+        }
+        Some(lesson) => Err(gradus_core::Error::Config(format!("{} has no recipe yet", lesson.slug()))),
+    }
+}
+
+fn read_models(dir: &Path) -> Result<Models, Box<dyn std::error::Error>> {
+    let mut models = Models::default();
+    for role in Role::ALL {
+        let folder = dir.join(role.slug());
+        if folder.is_dir() {
+            models.set(role, ModelFolder::read_dir(&folder)?);
+        }
+    }
+    if models.iter().next().is_none() {
+        return Err(format!("{} holds no model folder (base, sft, …)", dir.display()).into());
+    }
+    Ok(models)
+}
+
+/// Shows what happens on standard error, and keeps it in a log.
+struct Terminal {
+    log: Option<BufWriter<File>>,
+    stage: String,
+    last: String,
+    shown: Instant,
+}
+
+impl Terminal {
+    fn new(log: Option<&Path>) -> std::io::Result<Self> {
+        let log = log.map(File::create).transpose()?.map(BufWriter::new);
+        Ok(Self { log, stage: String::new(), last: String::new(), shown: Instant::now() })
+    }
+
+    fn line(&mut self, progress: Option<(u64, u64)>) {
+        if !std::io::stderr().is_terminal() || self.shown.elapsed() < Duration::from_millis(100) {
+            return;
+        }
+        self.shown = Instant::now();
+        let share = progress.map_or(String::new(), |(done, of)| format!(" {}%", 100 * done / of.max(1)));
+        eprint!("\r\x1b[K  {}{share} {}", self.stage, self.last);
+    }
+
+    fn clear(&self) {
+        if std::io::stderr().is_terminal() {
+            eprint!("\r\x1b[K");
+        }
+    }
+
+    fn finish(self) -> Outcome {
+        if let Some(mut log) = self.log {
+            log.flush()?;
+        }
+        Ok(())
+    }
+
+    fn told(&mut self, moment: &Moment) -> Outcome {
+        if let Some(log) = &mut self.log {
+            serde_json::to_writer(&mut *log, moment)?;
+            log.write_all(b"\n")?;
+        }
+        match moment {
+            Moment::Stage { name } => {
+                self.clear();
+                eprintln!("  {name}");
+                self.stage.clone_from(name);
+                self.last.clear();
+            }
+            Moment::Progress { done, of } => self.line(Some((*done, *of))),
+            Moment::Metrics { run, step, values } => {
+                if let Some((name, value)) = values.first() {
+                    self.last = format!("{run} {step}: {name} {value:.4}");
+                }
+            }
+            Moment::Text { .. } => {}
+        }
+        Ok(())
+    }
+}
+
+impl Host for Terminal {
+    fn moment(&mut self, moment: Moment) -> GoOn<'_> {
+        let told = self.told(&moment).map_err(|e| gradus_core::Error::Config(format!("the log: {e}")));
+        Box::pin(std::future::ready(told))
+    }
+}
