@@ -7,6 +7,7 @@ mod decode;
 mod gpt;
 mod layers;
 mod training;
+mod tuning;
 
 pub use gpt::{Gpt, Heads};
 
@@ -33,7 +34,7 @@ pub struct Case {
 
 /// Every case.
 pub fn all() -> Vec<Case> {
-    [layers::cases(), attention::cases(), decode::cases(), training::cases(), gpt::cases()]
+    [layers::cases(), attention::cases(), decode::cases(), training::cases(), gpt::cases(), tuning::cases()]
         .into_iter()
         .flatten()
         .collect()

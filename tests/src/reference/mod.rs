@@ -5,3 +5,4 @@ pub mod attention;
 pub mod decode;
 pub mod layers;
 pub mod training;
+pub mod tuning;
