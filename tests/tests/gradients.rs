@@ -135,7 +135,7 @@ fn every_op_agrees_with_finite_differences() {
         }
     }
     let differentiable =
-        BTreeSet::from(["add", "attention", "embed", "flash_attention", "linear", "log_prob", "norm"]);
+        BTreeSet::from(["add", "attention", "embed", "flash_attention", "gru", "linear", "log_prob", "norm"]);
     assert_eq!(checked, differentiable, "the ops that have a gradient: keep this list complete");
 }
 

@@ -1,6 +1,6 @@
 //! Attention of one new position over the keys and values kept from the positions before it.
 
-use super::attention::softmax;
+use super::attention::{scale, softmax};
 use super::{Dispatch, Op, State, expect, f, groups, no_gradient, u};
 use crate::Result;
 use crate::device::cpu::{Io, Real};
@@ -48,6 +48,8 @@ impl Op for KvAppend {
 pub struct AttentionCached {
     /// H.
     pub heads: usize,
+    /// Whether scores are divided by √D.
+    pub scaled: bool,
 }
 
 impl Op for AttentionCached {
@@ -71,7 +73,7 @@ impl Op for AttentionCached {
         let (qkv, cache, o) = (io.f(0), io.f(1), io.out(0));
         let seen = State::from_words(io.u(2)).position as usize + 1;
         let d = c / self.heads;
-        let scale = F::of(1.0 / (d as f64).sqrt());
+        let scale = F::of(scale(d, self.scaled));
         let mut weights = vec![F::zero(); seen];
         for (i, o) in o.chunks_exact_mut(d).enumerate() {
             let (b, h) = (i / self.heads, i % self.heads);
@@ -102,7 +104,7 @@ impl Op for AttentionCached {
             u("P", span),
             u("H", self.heads),
             u("D", d),
-            f("SCALE", 1.0 / (d as f64).sqrt()),
+            f("SCALE", scale(d, self.scaled)),
         ];
         Dispatch { shader: "attention_cached", constants, workgroups: groups(b * self.heads, 1) }
     }

@@ -22,6 +22,8 @@ pub(crate) const TILE: usize = 32;
 pub struct FlashAttention {
     /// H.
     pub heads: usize,
+    /// Whether scores are divided by √D.
+    pub scaled: bool,
 }
 
 /// One workgroup a tile of rows, sequence and head.
@@ -49,7 +51,7 @@ impl Op for FlashAttention {
 
     #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
-        let s = Sizes::of(io.read_spec(0), self.heads);
+        let s = Sizes::of(io.read_spec(0), self.heads, self.scaled);
         let (qkv, o, lse) = (io.f(0), io.out(0), io.out(1));
         let (d, c, row, scale) = (s.d, s.c(), 3 * s.c(), F::of(s.scale()));
         let mut scores = vec![F::zero(); TILE * TILE];
@@ -95,16 +97,17 @@ impl Op for FlashAttention {
 
     fn vjp(&self, back: &mut Backward<'_>, step: &Step) -> Result<()> {
         let Some(d) = back.only(step) else { return Ok(()) };
-        let (qkv, o, lse, heads) = (step.reads[0], step.writes[0], step.writes[1], self.heads);
+        let (qkv, o, lse) = (step.reads[0], step.writes[0], step.writes[1]);
+        let (heads, scaled) = (self.heads, self.scaled);
         let delta = back.push(lse, FlashAttentionDelta { heads }, &[o, d])?;
         let dqkv = back.partial(qkv);
-        back.push_into(FlashAttentionGradKv { heads }, &[qkv, d, lse, delta], &[dqkv])?;
-        back.push_into(FlashAttentionGradQ { heads }, &[qkv, d, lse, delta], &[dqkv])?;
+        back.push_into(FlashAttentionGradKv { heads, scaled }, &[qkv, d, lse, delta], &[dqkv])?;
+        back.push_into(FlashAttentionGradQ { heads, scaled }, &[qkv, d, lse, delta], &[dqkv])?;
         back.set(qkv, dqkv)
     }
 
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
-        launch("flash_attention", Sizes::of(&reads[0], self.heads))
+        launch("flash_attention", Sizes::of(&reads[0], self.heads, self.scaled))
     }
 }
 
@@ -167,9 +170,9 @@ struct Tile<'a, F> {
 }
 
 impl<'a, F: Real> Tile<'a, F> {
-    fn new(io: &Io<'a, F>, heads: usize) -> Self {
+    fn new(io: &Io<'a, F>, heads: usize, scaled: bool) -> Self {
         let (p, ds) = (vec![F::zero(); TILE * TILE], vec![F::zero(); TILE * TILE]);
-        let s = Sizes::of(io.read_spec(0), heads);
+        let s = Sizes::of(io.read_spec(0), heads, scaled);
         Self { s, qkv: io.f(0), dout: io.f(1), lse: io.f(2), delta: io.f(3), p, ds }
     }
 
@@ -206,6 +209,8 @@ impl<'a, F: Real> Tile<'a, F> {
 pub struct FlashAttentionGradKv {
     /// H.
     pub heads: usize,
+    /// Whether scores are divided by √D.
+    pub scaled: bool,
 }
 
 impl Op for FlashAttentionGradKv {
@@ -220,7 +225,7 @@ impl Op for FlashAttentionGradKv {
 
     #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
-        let mut tile = Tile::new(&io, self.heads);
+        let mut tile = Tile::new(&io, self.heads, self.scaled);
         let dqkv = io.out(0);
         let (s, c) = (tile.s, tile.s.c());
         for head in s.heads() {
@@ -255,7 +260,7 @@ impl Op for FlashAttentionGradKv {
     }
 
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
-        launch("flash_attention_grad_kv", Sizes::of(&reads[0], self.heads))
+        launch("flash_attention_grad_kv", Sizes::of(&reads[0], self.heads, self.scaled))
     }
 }
 
@@ -264,6 +269,8 @@ impl Op for FlashAttentionGradKv {
 pub struct FlashAttentionGradQ {
     /// H.
     pub heads: usize,
+    /// Whether scores are divided by √D.
+    pub scaled: bool,
 }
 
 impl Op for FlashAttentionGradQ {
@@ -278,7 +285,7 @@ impl Op for FlashAttentionGradQ {
 
     #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
-        let mut tile = Tile::new(&io, self.heads);
+        let mut tile = Tile::new(&io, self.heads, self.scaled);
         let dqkv = io.out(0);
         let (s, c) = (tile.s, tile.s.c());
         for head in s.heads() {
@@ -299,6 +306,6 @@ impl Op for FlashAttentionGradQ {
     }
 
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
-        launch("flash_attention_grad_q", Sizes::of(&reads[0], self.heads))
+        launch("flash_attention_grad_q", Sizes::of(&reads[0], self.heads, self.scaled))
     }
 }
