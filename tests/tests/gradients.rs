@@ -145,6 +145,7 @@ fn every_op_agrees_with_finite_differences() {
         "attention",
         "embed",
         "flash_attention",
+        "gru",
         "linear",
         "log_prob",
         "masked_sum",

@@ -105,7 +105,7 @@ pub(super) fn write(config: &ModelConfig, eos: Option<u32>, scored: bool) -> Str
         "n_inner": null,
         "activation_function": "gelu_new",
         "layer_norm_epsilon": 1e-5,
-        "scale_attn_weights": true,
+        "scale_attn_weights": config.scale_attn_weights,
         "tie_word_embeddings": true,
         "resid_pdrop": 0.0,
         "embd_pdrop": 0.0,
@@ -142,6 +142,7 @@ pub(super) fn read(text: &[u8]) -> Result<(ModelConfig, bool)> {
         n_positions: number(file, "n_positions")?,
         vocab_size: number(file, "vocab_size")?,
         attention: ours(file, "gradus_attention", Attention::default())?,
+        scale_attn_weights: switch(file, "scale_attn_weights", true)?,
         init: ours(file, "gradus_init", Init::default())?,
     };
     check_config(&config)
@@ -162,7 +163,6 @@ fn check_mathematics(file: &Map<String, Value>) -> Result<()> {
     let required = [
         ("activation_function", vec![json!("gelu_new"), json!("gelu_pytorch_tanh")]),
         ("tie_word_embeddings", vec![json!(true)]),
-        ("scale_attn_weights", vec![json!(true)]),
         ("scale_attn_by_inverse_layer_idx", vec![json!(false)]),
         ("add_cross_attention", vec![json!(false)]),
         ("layer_norm_epsilon", vec![json!(1e-5)]),
@@ -190,6 +190,11 @@ fn number(file: &Map<String, Value>, key: &str) -> Result<usize> {
         .and_then(Value::as_u64)
         .and_then(|n| usize::try_from(n).ok())
         .ok_or_else(|| unlike(key, value, "a whole number"))
+}
+
+fn switch(file: &Map<String, Value>, key: &str, default: bool) -> Result<bool> {
+    let value = file.get(key);
+    value.map_or(Some(default), Value::as_bool).ok_or_else(|| unlike(key, value, "true or false"))
 }
 
 fn ours<T: serde::de::DeserializeOwned>(file: &Map<String, Value>, key: &str, default: T) -> Result<T> {

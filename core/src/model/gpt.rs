@@ -167,11 +167,13 @@ impl Gpt {
     /// tokens `[B, T]` → the last normalised residual stream `[B, T, C]`.
     pub fn hidden(&self, tape: &mut Tape, tokens: Value) -> Result<Value> {
         let mut x = tape.push1(&self.node("embed"), ops::Embed, &[tokens, self.wte(), self.wpe()])?;
-        let heads = self.config.n_head;
+        let (heads, scaled) = (self.config.n_head, self.config.scale_attn_weights);
         for layer in 0..self.config.n_layer {
             x = self.layer(tape, layer, x, |tape, qkv| match self.config.attention {
-                Attention::Flash => Ok(tape.push("attn", ops::FlashAttention { heads }, &[qkv])?[0]),
-                Attention::Materialised => Ok(tape.push("attn", ops::Attention { heads }, &[qkv])?[0]),
+                Attention::Flash => Ok(tape.push("attn", ops::FlashAttention { heads, scaled }, &[qkv])?[0]),
+                Attention::Materialised => {
+                    Ok(tape.push("attn", ops::Attention { heads, scaled }, &[qkv])?[0])
+                }
             })?;
         }
         self.last_norm(tape, x)
@@ -183,13 +185,13 @@ impl Gpt {
         let [batch, positions] = [tape.spec(tokens).shape[0], tape.spec(tokens).shape[1]];
         let mut x =
             tape.push1(&self.node("embed"), ops::EmbedAt, &[tokens, self.wte(), self.wpe(), state])?;
-        let heads = self.config.n_head;
+        let (heads, scaled) = (self.config.n_head, self.config.scale_attn_weights);
         for layer in 0..self.config.n_layer {
             let cache = Spec::float([batch, positions, 2 * self.config.n_embd]);
             let cache = tape.buffer(&format!("{}kv.{layer}", self.caches), cache);
             x = self.layer(tape, layer, x, |tape, qkv| {
                 tape.push_into(ops::KvAppend { positions }, &[qkv, state], &[cache])?;
-                tape.push1("attn", ops::AttentionCached { heads }, &[qkv, cache, state])
+                tape.push1("attn", ops::AttentionCached { heads, scaled }, &[qkv, cache, state])
             })?;
         }
         let h = self.last_norm(tape, x)?;

@@ -14,6 +14,7 @@ mod examples;
 mod flash_attention;
 mod gelu;
 mod grad_norm;
+mod gru;
 mod linear;
 mod log_prob;
 mod masked_sum;
@@ -38,6 +39,7 @@ pub use examples::{Examples, example_words};
 pub use flash_attention::{FlashAttention, FlashAttentionDelta, FlashAttentionGradKv, FlashAttentionGradQ};
 pub use gelu::GeluGrad;
 pub use grad_norm::{GRAD_NORM_PARTS, GradNorm};
+pub use gru::{Gru, GruGrad, MAX_GRU_WIDTH};
 pub use linear::{Linear, LinearGradInput, LinearGradWeight};
 pub use log_prob::{LogProb, LogProbGrad};
 pub use masked_sum::{MaskedSum, MaskedSumGrad};
@@ -50,7 +52,7 @@ pub use scale::Scale;
 pub use sft::{SFT_METRICS, Sft};
 pub use token_stats::TokenStats;
 
-use crate::device::cpu::{Io, Real};
+use crate::device::cpu::{Io, Real, simd};
 use crate::graph::{Backward, Spec, Step};
 use crate::{Error, Result};
 use std::fmt::Debug;
@@ -91,7 +93,8 @@ pub trait Op: Debug + Send + Sync {
     /// The shape rule: what it writes, from what it reads.
     fn infer(&self, reads: &[Spec]) -> Result<Vec<Spec>>;
 
-    /// The CPU implementation, in f32 (the CPU device) and f64 (the reference).
+    /// The CPU implementation, in f32 (the CPU device) and f64 (the reference). In f32 it is compiled once for
+    /// each instruction set: `#[inline(always)]` on it makes its loops vector code.
     fn cpu<F: Real>(&self, io: Io<'_, F>);
 
     /// Appends the vector–Jacobian product.
@@ -120,7 +123,7 @@ impl<T: Op> DynOp for T {
         self.name()
     }
     fn cpu_f32(&self, io: Io<'_, f32>) {
-        self.cpu(io);
+        simd::run(self, io);
     }
     fn cpu_f64(&self, io: Io<'_, f64>) {
         self.cpu(io);

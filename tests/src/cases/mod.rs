@@ -6,6 +6,7 @@ mod build;
 mod decode;
 mod gpt;
 mod layers;
+mod recurrent;
 mod training;
 mod tuning;
 
@@ -34,10 +35,18 @@ pub struct Case {
 
 /// Every case.
 pub fn all() -> Vec<Case> {
-    [layers::cases(), attention::cases(), decode::cases(), training::cases(), gpt::cases(), tuning::cases()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        layers::cases(),
+        attention::cases(),
+        decode::cases(),
+        training::cases(),
+        gpt::cases(),
+        recurrent::cases(),
+        tuning::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 impl Case {

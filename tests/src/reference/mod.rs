@@ -4,5 +4,6 @@
 pub mod attention;
 pub mod decode;
 pub mod layers;
+pub mod recurrent;
 pub mod training;
 pub mod tuning;

@@ -38,6 +38,8 @@ kernels! {
     "flash_attention_grad_q": ["attention" "flash" "flash_keys" "flash_grad"],
     "gelu_grad": ["index" "gelu"],
     "grad_norm": ["reduce"],
+    "gru": ["gru"],
+    "gru_grad": ["gru"],
     "kv_append": ["index" "state"],
     "linear": ["tile"],
     "linear_gelu": ["tile" "gelu"],
