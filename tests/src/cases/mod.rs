@@ -8,6 +8,7 @@ mod gpt;
 mod layers;
 mod recurrent;
 mod training;
+mod tuning;
 
 pub use gpt::{Gpt, Heads};
 
@@ -41,6 +42,7 @@ pub fn all() -> Vec<Case> {
         training::cases(),
         gpt::cases(),
         recurrent::cases(),
+        tuning::cases(),
     ]
     .into_iter()
     .flatten()

@@ -6,3 +6,4 @@ pub mod decode;
 pub mod layers;
 pub mod recurrent;
 pub mod training;
+pub mod tuning;
