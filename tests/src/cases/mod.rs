@@ -6,6 +6,7 @@ mod build;
 mod decode;
 mod gpt;
 mod layers;
+mod ppo;
 mod training;
 
 pub use gpt::{Gpt, Heads};
@@ -33,7 +34,7 @@ pub struct Case {
 
 /// Every case.
 pub fn all() -> Vec<Case> {
-    [layers::cases(), attention::cases(), decode::cases(), training::cases(), gpt::cases()]
+    [layers::cases(), attention::cases(), decode::cases(), training::cases(), ppo::cases(), gpt::cases()]
         .into_iter()
         .flatten()
         .collect()

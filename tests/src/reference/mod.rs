@@ -4,4 +4,5 @@
 pub mod attention;
 pub mod decode;
 pub mod layers;
+pub mod ppo;
 pub mod training;
