@@ -1,7 +1,9 @@
 //! Generation: sampling on the device over a cache of keys and values.
 
 mod decode;
+mod rollout;
 mod score;
 
 pub use decode::Generator;
+pub use rollout::{Rollout, RolloutShape};
 pub use score::Scorer;

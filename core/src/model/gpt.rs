@@ -11,8 +11,23 @@ use crate::protocol::{Attention, ModelConfig};
 pub struct Gpt {
     config: ModelConfig,
     prefix: String,
+    caches: String,
     values: Vec<Value>,
     logit_bias: Option<Value>,
+}
+
+/// A logit of a forbidden token: e to it is 0 in f32, and sums with it stay finite.
+const FORBIDDEN: f32 = -1e4;
+
+/// The bias `[Vp]` that forbids `tokens`, for [`Gpt::with_logit_bias`].
+pub fn forbid(config: &ModelConfig, tokens: &[u32]) -> Vec<f32> {
+    let mut bias = vec![0.0; padded_vocab(config.vocab_size)];
+    for &token in tokens {
+        if let Some(b) = bias.get_mut(token as usize) {
+            *b = FORBIDDEN;
+        }
+    }
+    bias
 }
 
 /// What a decoding pass works on, beside the weights.
@@ -50,7 +65,13 @@ impl Gpt {
             .iter()
             .map(|e| tape.parameter(&format!("{prefix}{}", e.name), buffers, e.offset, &e.padded))
             .collect::<Result<Vec<_>>>()?;
-        Ok(Self { config: config.clone(), prefix: prefix.to_string(), values, logit_bias: None })
+        Ok(Self {
+            config: config.clone(),
+            prefix: prefix.to_string(),
+            caches: prefix.to_string(),
+            values,
+            logit_bias: None,
+        })
     }
 
     /// Adds `bias` `[Vp]` to every row of logits: a large negative number forbids a token, in sampling and
@@ -58,6 +79,14 @@ impl Gpt {
     #[must_use]
     pub fn with_logit_bias(mut self, bias: Value) -> Self {
         self.logit_bias = Some(bias);
+        self
+    }
+
+    /// Keeps the keys and values of [`decode`](Self::decode) in buffers `{prefix}kv.0`, `{prefix}kv.1`, …,
+    /// where several decoders of one model are on one device.
+    #[must_use]
+    pub fn with_caches(mut self, prefix: &str) -> Self {
+        self.caches = prefix.to_string();
         self
     }
 
@@ -113,7 +142,7 @@ impl Gpt {
         let heads = self.config.n_head;
         for layer in 0..self.config.n_layer {
             let cache = Spec::float([batch, positions, 2 * self.config.n_embd]);
-            let cache = tape.buffer(&self.node(&format!("kv.{layer}")), cache);
+            let cache = tape.buffer(&format!("{}kv.{layer}", self.caches), cache);
             x = self.layer(tape, layer, x, |tape, qkv| {
                 tape.push_into(ops::KvAppend { positions }, &[qkv, state], &[cache])?;
                 tape.push1("attn", ops::AttentionCached { heads }, &[qkv, cache, state])

@@ -10,6 +10,6 @@ mod tensors;
 pub use archive::{MAX_FILE_BYTES, MAX_ZIP_BYTES};
 pub use checkpoint::{ModelFolder, TrainerState};
 pub use config::{MAX_PARAMETERS, MAX_POSITIONS, MAX_VOCAB, check_config, param_shapes};
-pub use gpt::{DecodeInputs, Gpt};
+pub use gpt::{DecodeInputs, Gpt, forbid};
 pub use params::{Entry, Params};
 pub use tensors::Tensor;
