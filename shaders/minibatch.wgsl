@@ -18,7 +18,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     let at = order[(state[ROW] + i / T) % ORDER] * T + i % T;
     old[i] = mask[at];
     old[n + i] = logp[at];
-    old[2u * n + i] = values[at * WIDTH];
+    old[2u * n + i] = values[at];
     old[3u * n + i] = advantages[at];
     old[4u * n + i] = returns[at];
 }

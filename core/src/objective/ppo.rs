@@ -76,13 +76,13 @@ pub fn last<F: Real>(mask: &[F]) -> Option<usize> {
 pub fn gae<F: Real>(
     [gamma, lambda]: [F; 2],
     rewards: &[F],
-    value: impl Fn(usize) -> F,
+    values: &[F],
     mask: &[F],
     [advantages, returns]: [&mut [F]; 2],
 ) {
     let (mut next_value, mut next_advantage) = (F::zero(), F::zero());
     for t in (0..rewards.len()).rev() {
-        let v = mask[t] * value(t);
+        let v = mask[t] * values[t];
         let delta = rewards[t] + gamma * next_value - v;
         next_advantage = mask[t] * (delta + gamma * lambda * next_advantage);
         next_value = v;

@@ -87,8 +87,8 @@ impl Op for TokenRewards {
     }
 }
 
-/// reads rewards `[B, T]`, values `[B, T, S]` (column 0 counts), mask `[B, T]`; writes advantages `[B, T]`,
-/// returns `[B, T]`.
+/// reads rewards `[B, T]`, scores `[B, T, S]` of the value model (column 0 counts), mask `[B, T]`; writes
+/// advantages, returns and values, each `[B, T]` and 0 where the mask is.
 #[derive(Debug)]
 pub struct Gae {
     /// γ, the discount.
@@ -103,7 +103,7 @@ impl Op for Gae {
     }
 
     fn outputs(&self) -> &'static [&'static str] {
-        &["advantages", "returns"]
+        &["advantages", "returns", "values"]
     }
 
     fn infer(&self, reads: &[Spec]) -> Result<Vec<Spec>> {
@@ -112,16 +112,21 @@ impl Op for Gae {
             && reads[1].rows() == reads[0].len()
             && reads[2] == reads[0];
         expect(ok, self.name(), reads)?;
-        Ok(vec![reads[0].clone(); 2])
+        Ok(vec![reads[0].clone(); 3])
     }
 
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let (t, width) = (io.read_spec(0).last(), io.read_spec(1).last());
-        let rows = io.f(0).chunks_exact(t).zip(io.f(1).chunks_exact(t * width)).zip(io.f(2).chunks_exact(t));
+        let (scores, mask) = (io.f(1), io.f(2));
+        let values = io.out(2);
+        for (i, value) in values.iter_mut().enumerate() {
+            *value = mask[i] * scores[i * width];
+        }
+        let rows = io.f(0).chunks_exact(t).zip(values.chunks_exact(t)).zip(mask.chunks_exact(t));
         let outs = io.out(0).chunks_exact_mut(t).zip(io.out(1).chunks_exact_mut(t));
         for (((rewards, values), mask), (advantages, returns)) in rows.zip(outs) {
             let constants = [F::of(self.gamma), F::of(self.lambda)];
-            ppo::gae(constants, rewards, |i| values[i * width], mask, [advantages, returns]);
+            ppo::gae(constants, rewards, values, mask, [advantages, returns]);
         }
     }
 

@@ -14,8 +14,7 @@ pub const POLICY_METRICS: usize = 6;
 /// What [`PpoValue`] measures: loss, clipfrac.
 pub const VALUE_METRICS: usize = 2;
 
-/// reads mask, logp `[B, T]`, values `[B, T, S]` (column 0 counts), advantages, returns `[B, T]`, order `[n]` u32,
-/// state `[16]` u32; writes old `[5, M, T]`: of each of the five the rows `order[state.row ..][.. M]`, around the
+/// reads mask, logp, values, advantages, returns, each `[B, T]`, order `[n]` u32, state `[16]` u32; writes old `[5, M, T]`: of each of the five the rows `order[state.row ..][.. M]`, around the
 /// end.
 #[derive(Debug)]
 pub struct Minibatch {
@@ -31,8 +30,7 @@ impl Op for Minibatch {
     fn infer(&self, reads: &[Spec]) -> Result<Vec<Spec>> {
         let ok = reads.len() == 7
             && reads[0].shape.len() == 2
-            && [1, 3, 4].iter().all(|&i| reads[i] == reads[0])
-            && reads[2].rows() == reads[0].len()
+            && reads[1..OLD].iter().all(|r| *r == reads[0])
             && !reads[5].is_empty()
             && reads[5].dtype == DType::U32
             && reads[6].len() == STATE_WORDS;
@@ -41,15 +39,12 @@ impl Op for Minibatch {
     }
 
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
-        let (context, n) = (io.read_spec(0).last(), io.read_spec(0).len());
+        let t = io.read_spec(0).last();
         let (order, first) = (io.u(5), State::from_words(io.u(6)).row as usize);
-        for (i, out) in io.out(0).chunks_exact_mut(self.rows * context).enumerate() {
-            let (from, width) = (io.f(i), io.read_spec(i).len() / n);
-            for (m, out) in out.chunks_exact_mut(context).enumerate() {
+        for (i, out) in io.out(0).chunks_exact_mut(self.rows * t).enumerate() {
+            for (m, out) in out.chunks_exact_mut(t).enumerate() {
                 let row = order[(first + m) % order.len()] as usize;
-                for (t, out) in out.iter_mut().enumerate() {
-                    *out = from[(row * context + t) * width];
-                }
+                out.copy_from_slice(&io.f(i)[row * t..][..t]);
             }
         }
     }
@@ -60,8 +55,7 @@ impl Op for Minibatch {
 
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
         let t = reads[0].last();
-        let constants =
-            vec![u("M", self.rows), u("T", t), u("WIDTH", reads[2].last()), u("ORDER", reads[5].len())];
+        let constants = vec![u("M", self.rows), u("T", t), u("ORDER", reads[5].len())];
         Dispatch { shader: "minibatch", constants, workgroups: groups(self.rows * t, 64) }
     }
 }

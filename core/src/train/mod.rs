@@ -2,9 +2,11 @@
 
 mod pace;
 mod plans;
+mod ppo;
 mod schedule;
 mod trainer;
 
 pub use pace::Pace;
+pub use ppo::{Answer, Iteration, ModelBytes, Ppo, PpoConfig, TokenNumbers, Update};
 pub use schedule::learning_rate;
 pub use trainer::{Measured, Trainer, TrainerTensors};

@@ -84,7 +84,7 @@ fn gae([b, t]: [usize; 2], constants: [f64; 2]) -> Case {
     let rewards: Vec<f64> = case.normal(b * t, 1.0).iter().zip(&mask).map(|(r, m)| r * m).collect();
     let reads = [
         case.floats("rewards", &[b, t], &rewards),
-        case.random("values", &[b, t, 4]),
+        case.random("scores", &[b, t, 4]),
         case.floats("mask", &[b, t], &mask),
     ];
     case.makes(Gae { gamma: constants[0], lambda: constants[1] }, &reads, move |r| {
@@ -103,11 +103,7 @@ fn minibatch([b, t]: [usize; 2]) -> Case {
     let rows = b.div_ceil(2);
     let mut case = Build::new(format!("minibatch B={b} T={t} M={rows}"));
     let mut reads = Vec::new();
-    for name in ["mask", "logp"] {
-        reads.push(case.random(name, &[b, t]));
-    }
-    reads.push(case.random("values", &[b, t, 4]));
-    for name in ["advantages", "returns"] {
+    for name in ["mask", "logp", "values", "advantages", "returns"] {
         reads.push(case.random(name, &[b, t]));
     }
     reads.push(case.tokens("order", &[3 * b], b));
@@ -116,10 +112,10 @@ fn minibatch([b, t]: [usize; 2]) -> Case {
     reads.push(case.state(State { row: first as u32, ..State::default() }));
     case.makes(Minibatch { rows }, &reads, move |r| {
         let mut out = Vec::new();
-        for (i, tensor) in r[..5].iter().enumerate() {
+        for tensor in &r[..5] {
             for m in 0..rows {
                 let row = r[5].u()[(first + m) % (3 * b)] as usize;
-                out.extend((0..t).map(|t2| tensor.f()[(row * t + t2) * if i == 2 { 4 } else { 1 }]));
+                out.extend_from_slice(&tensor.f()[row * t..][..t]);
             }
         }
         vec![Float(out)]

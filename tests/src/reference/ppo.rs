@@ -59,13 +59,14 @@ pub fn rewards(
     [rewards, all]
 }
 
-/// Advantages as the sum Σ (γλ)^l δ_{t+l} over the rest of the answer, and returns.
+/// Advantages as the sum Σ (γλ)^l δ_{t+l} over the rest of the answer, returns, and values.
 pub fn gae(
     [gamma, lambda]: [f64; 2],
     [rewards, values, mask]: [&[f64]; 3],
     [t, width]: [usize; 2],
-) -> [Vec<f64>; 2] {
+) -> [Vec<f64>; 3] {
     let (mut advantages, mut returns) = (vec![0.0; rewards.len()], vec![0.0; rewards.len()]);
+    let mut kept = vec![0.0; rewards.len()];
     for b in 0..rewards.len() / t {
         let answer: Vec<usize> = (b * t..(b + 1) * t).filter(|&i| mask[i] == 1.0).collect();
         let value = |k: usize| answer.get(k).map_or(0.0, |&i| values[i * width]);
@@ -75,9 +76,10 @@ pub fn gae(
                 advantages[i] += (gamma * lambda).powi((l - k) as i32) * delta;
             }
             returns[i] = advantages[i] + value(k);
+            kept[i] = value(k);
         }
     }
-    [advantages, returns]
+    [advantages, returns, kept]
 }
 
 /// Variance 1, and mean 0 if `shift`, over the masked elements.
