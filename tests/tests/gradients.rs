@@ -188,6 +188,30 @@ fn the_seed_is_the_gradient_of_the_loss() {
     }
 }
 
+/// So do PPO's two losses, each in what its model says; the value loss's comes times its coefficient.
+#[test]
+fn ppo_seeds_are_the_gradients_of_its_losses() {
+    for (op, input, coef) in [("ppo_policy", "logp", 1.0), ("ppo_value", "values", 0.7)] {
+        let mut count = 0;
+        for case in cases::all().iter().filter(|case| case.name.starts_with(op)) {
+            let mut device = Cpu::<f64>::new();
+            let program = device.compile(case.plan()).expect("a plan that fits");
+            fill(&mut device, &case.inputs);
+            device.submit(&[program]).expect("a run");
+            let values = case.inputs[input].f();
+            let seed = node(&device, program, "y.seed");
+            assert!(seed.iter().any(|s| *s != 0.0), "{}: nothing learns", case.name);
+            check_buffer(&case.name, (values, 0..values.len()), &seed, |moved| {
+                device.set(input, 0, moved).expect("a buffer that fits");
+                device.submit(&[program]).expect("a run");
+                coef * node(&device, program, "y.metrics")[0]
+            });
+            count += 1;
+        }
+        assert!(count > 2);
+    }
+}
+
 /// A GPT-2 on the f64 device with two micro-batches to add up.
 struct Trained {
     gpt: Gpt,

@@ -1,6 +1,7 @@
 //! Objectives: each file is the formula of one paper, in plain Rust. The kernels compute the same.
 
 pub mod dpo;
+pub mod ppo;
 pub mod pretrain;
 pub mod reward;
 pub mod sft;

@@ -6,6 +6,7 @@ mod build;
 mod decode;
 mod gpt;
 mod layers;
+mod ppo;
 mod recurrent;
 mod training;
 mod tuning;
@@ -42,6 +43,7 @@ pub fn all() -> Vec<Case> {
         training::cases(),
         gpt::cases(),
         recurrent::cases(),
+        ppo::cases(),
         tuning::cases(),
     ]
     .into_iter()
