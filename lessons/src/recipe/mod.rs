@@ -2,6 +2,7 @@
 //! behind the command `gradus run`; only the [`Host`] differs.
 
 pub mod base;
+pub mod dpo;
 mod models;
 pub mod preferences;
 mod pretrain;

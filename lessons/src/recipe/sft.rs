@@ -116,7 +116,7 @@ pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<
             };
             let pairs = pairs(settings.pairs, course.seed);
             let rows = sft_rows(pairs, settings.batch, replay, name != "unmasked", course.seed, context);
-            tune(course, name, &start, &tuning, rows).await?
+            tune(course, name, &start, &tuning, rows).await?.0
         };
         let (answered, answers) = examine(course, name, &model, &questions).await?;
         let loss = pretraining_loss(course, &model).await?;
