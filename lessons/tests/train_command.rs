@@ -1,0 +1,115 @@
+//! `gradus train`, as a user runs it: against PyTorch's figures, and with data that cannot be used.
+
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden");
+
+fn scratch(name: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(&dir).expect("a scratch folder");
+    dir
+}
+
+fn train(kind: &str, model: &Path, data: &Path, more: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_gradus"))
+        .args(["train", kind, "--device", "cpu", "--model"])
+        .arg(model)
+        .arg("--data")
+        .arg(data)
+        .args(more)
+        .output()
+        .expect("gradus runs")
+}
+
+fn start() -> PathBuf {
+    Path::new(GOLDEN).join("l1-c16-h2-t8-v24")
+}
+
+/// The ten steps of a fixture of `tests/golden/make_tuning.py`, through the command's files and options.
+fn agrees_with_pytorch(case: &str, kind: &str, batch: &str, more: &[&str]) {
+    let dir = scratch(case);
+    let file =
+        std::fs::read(Path::new(GOLDEN).join("tuning").join(case).join("case.json")).expect("a fixture");
+    let fixture: Value = serde_json::from_slice(&file).expect("JSON");
+    let steps = fixture["steps"].as_array().expect("steps");
+    let mut lines = String::new();
+    for row in steps.iter().flat_map(|s| s["rows"].as_array().expect("rows")) {
+        writeln!(lines, "{row}").expect("a line");
+    }
+    let (data, log) = (dir.join("data.jsonl"), dir.join("log.jsonl"));
+    std::fs::write(&data, lines).expect("data");
+    let log_text = log.to_str().expect("a path in UTF-8");
+    let common =
+        ["--no-shuffle", "--lr", "1e-2", "--lr-schedule", "linear", "--warmup", "3", "--weight-decay", "0.1"];
+    let output =
+        train(kind, &start(), &data, &[&common[..], &["--batch", batch, "--log", log_text], more].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let log = std::fs::read_to_string(&log).expect("a log");
+    assert_eq!(log.lines().count(), steps.len());
+    for (line, step) in log.lines().zip(steps) {
+        let line: Value = serde_json::from_str(line).expect("JSON");
+        for (name, want) in step["metrics"].as_object().expect("metrics") {
+            let (got, want) = (line[name].as_f64().expect(name), want.as_f64().expect("a number"));
+            assert!(
+                (got - want).abs() <= 1e-4 * want.abs().max(1.0),
+                "{case}, {name}: {got}, expected {want}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_log_of_sft_and_dpo_is_pytorchs() {
+    agrees_with_pytorch("sft-masked", "sft", "4", &[]);
+    agrees_with_pytorch("sft-unmasked", "sft", "4", &["--no-mask"]);
+    agrees_with_pytorch("dpo", "dpo", "2", &["--beta", "0.5"]);
+}
+
+#[test]
+fn a_reward_model_begins_at_ln_2_and_can_be_opened_again() {
+    let dir = scratch("reward");
+    let (data, out) = (dir.join("data.jsonl"), dir.join("model"));
+    std::fs::write(&data, "{\"prompt\": [1, 2], \"chosen\": [3, 4], \"rejected\": [7, 8, 9]}\n")
+        .expect("data");
+    let last = |model: &Path, more: &[&str]| -> Value {
+        let output = train("reward", model, &data, more);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let printed: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        printed["last"].clone()
+    };
+    let common = ["--batch", "2", "--lr", "1e-2"];
+    let first = last(&start(), &[&common[..], &["--steps", "1"]].concat());
+    assert!((first["loss"].as_f64().expect("a loss") - 2f64.ln()).abs() < 1e-6, "{first}");
+    let saved = ["--steps", "9", "--out", out.to_str().expect("a path in UTF-8")];
+    let tenth = last(&start(), &[&common[..], &["--steps", "10"]].concat());
+    last(&start(), &[&common[..], &saved].concat());
+    // What was written after nine steps has the loss of the tenth.
+    let again = last(&out, &[&common[..], &["--steps", "1"]].concat());
+    let [a, b] = [&tenth, &again].map(|v| v["loss"].as_f64().expect("a loss"));
+    assert!((a - b).abs() < 1e-6 && a < 0.6, "{a} {b}");
+}
+
+#[test]
+fn data_that_cannot_be_used_is_refused_with_its_line() {
+    let data = scratch("refused").join("data.jsonl");
+    for (line, parts) in [
+        ("no json", ["line 2", "no JSON"]),
+        ("[1]", ["line 2", "no JSON object"]),
+        (r#"{"prompt": [1]}"#, ["line 2", "no \"completion\""]),
+        (r#"{"prompt": [1], "completion": []}"#, ["line 2", "empty"]),
+        (r#"{"prompt": [1], "completion": [24]}"#, ["line 2", "ends at 23"]),
+        (r#"{"prompt": [1], "completion": [-1]}"#, ["line 2", "no token id"]),
+        (r#"{"prompt": "a", "completion": [1]}"#, ["line 2", "no tokenizer.json"]),
+        (r#"{"prompt": [{"role": "user"}], "completion": [1]}"#, ["line 2", "chat template"]),
+        (r#"{"prompt": [1, 2, 3, 4, 5, 6, 7, 8], "completion": [1, 2]}"#, ["line 2", "takes 9"]),
+    ] {
+        std::fs::write(&data, format!("{{\"prompt\": [1], \"completion\": [2]}}\n{line}\n")).expect("data");
+        let output = train("sft", &start(), &data, &[]);
+        assert!(!output.status.success(), "{line} went through");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(parts.iter().all(|p| said.contains(p)), "{line}: {said}");
+    }
+}
