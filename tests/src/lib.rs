@@ -11,6 +11,8 @@ pub mod conformance;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod golden;
 #[cfg(not(target_arch = "wasm32"))]
+pub mod golden_gru;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod host;
 pub mod reference;
 pub mod sampling;

@@ -2,13 +2,23 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 use gradus_core::device::{Device, gpu::Gpu};
-use gradus_tests::golden;
+use gradus_tests::{golden, golden_gru};
+
+fn open() -> Box<dyn Device> {
+    Box::new(pollster::block_on(Gpu::open()).expect("a GPU adapter"))
+}
 
 #[test]
 fn the_gpu_agrees_with_pytorch() {
-    let open = || -> Box<dyn Device> { Box::new(pollster::block_on(Gpu::open()).expect("a GPU adapter")) };
     println!("golden fixtures on {}", open().name());
     if let Err(error) = pollster::block_on(golden::check(open, 1e-3)) {
+        panic!("{error:#}");
+    }
+}
+
+#[test]
+fn the_gpu_agrees_with_pytorchs_gru() {
+    if let Err(error) = pollster::block_on(golden_gru::check(open, 1e-3)) {
         panic!("{error:#}");
     }
 }

@@ -4,12 +4,16 @@ mod archive;
 mod checkpoint;
 mod config;
 mod gpt;
+mod network;
 mod params;
+mod rnn;
 mod tensors;
 
 pub use archive::{MAX_FILE_BYTES, MAX_ZIP_BYTES};
 pub use checkpoint::{ModelFolder, TrainerState};
 pub use config::{MAX_PARAMETERS, MAX_POSITIONS, MAX_VOCAB, check_config, param_shapes};
 pub use gpt::{DecodeInputs, Gpt};
+pub use network::{Architecture, Network};
 pub use params::{Entry, Params};
+pub use rnn::{Rnn, rnn_like, rnn_parameters, rnn_shapes};
 pub use tensors::Tensor;
