@@ -86,6 +86,7 @@ impl Op for Attention {
         Ok(vec![Spec::float([s.b, s.t, s.c()]), Spec::float([s.b, s.h, s.t, s.t])])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let s = Sizes::of(io.read_spec(0), self.heads, self.scaled);
         let (qkv, o, probs) = (io.f(0), io.out(0), io.out(1));
@@ -116,13 +117,11 @@ impl Op for Attention {
 }
 
 /// `x ← softmax(scale · x)`.
+#[inline(always)]
 pub(super) fn softmax<F: Real>(x: &mut [F], scale: F) {
-    let max = x.iter().copied().fold(F::neg_infinity(), F::max);
-    let mut sum = F::zero();
-    for x in x.iter_mut() {
-        *x = ((*x - max) * scale).expo();
-        sum += *x;
-    }
+    let max = F::largest(x);
+    x.iter_mut().for_each(|x| *x = ((*x - max) * scale).expo());
+    let sum = F::total(x);
     x.iter_mut().for_each(|x| *x /= sum);
 }
 
@@ -146,6 +145,7 @@ impl Op for AttentionGradScores {
         Ok(vec![Spec::float([s.b, s.h, s.t, s.t])])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let s = Sizes::of(io.read_spec(0), self.heads, self.scaled);
         let (qkv, dout, probs, ds) = (io.f(0), io.f(1), io.f(2), io.out(0));
@@ -154,7 +154,7 @@ impl Op for AttentionGradScores {
             let (p, ds) = (&probs[i * t * t..][..t * t], &mut ds[i * t * t..][..t * t]);
             F::gemm([t, t, d], (&dout[out..], [c, 1]), (&qkv[q + 2 * c..], [1, row]), (ds, t), false);
             for (p, ds) in p.chunks_exact(t).zip(ds.chunks_exact_mut(t)) {
-                let dot = p.iter().zip(ds.iter()).map(|(&p, &d)| p * d).sum::<F>();
+                let dot = F::dot(p, ds);
                 for (ds, &p) in ds.iter_mut().zip(p) {
                     *ds = F::of(s.scale()) * p * (*ds - dot);
                 }
@@ -189,6 +189,7 @@ impl Op for AttentionGrad {
         Ok(vec![reads[0].clone()])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let s = Sizes::of(io.read_spec(0), self.heads, true);
         let (qkv, dout, probs, ds, dqkv) = (io.f(0), io.f(1), io.f(2), io.f(3), io.out(0));

@@ -23,6 +23,7 @@ impl Op for KvAppend {
         Ok(vec![Spec::float([reads[0].shape[0], self.positions, reads[0].last() / 3 * 2])])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let c = io.read_spec(0).last() / 3;
         let (qkv, position, cache) = (io.f(0), State::from_words(io.u(1)).position as usize, io.out(0));
@@ -66,6 +67,7 @@ impl Op for AttentionCached {
         Ok(vec![Spec::float([reads[0].shape[0], 1, reads[0].last() / 3])])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let (c, span) = (io.read_spec(0).last() / 3, io.read_spec(1).shape[1]);
         let (qkv, cache, o) = (io.f(0), io.f(1), io.out(0));
@@ -78,7 +80,7 @@ impl Op for AttentionCached {
             let q = &qkv[b * 3 * c + h * d..][..d];
             let row = |j: usize| &cache[(b * span + j) * 2 * c + h * d..];
             for (j, w) in weights.iter_mut().enumerate() {
-                *w = q.iter().zip(row(j)).map(|(&q, &k)| q * k).sum();
+                *w = F::dot(q, &row(j)[..d]);
             }
             softmax(&mut weights, scale);
             o.fill(F::zero());

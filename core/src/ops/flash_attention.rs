@@ -49,6 +49,7 @@ impl Op for FlashAttention {
         Ok(vec![Spec::float([s.b, s.t, s.c()]), Spec::float([s.b, s.h, s.t])])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let s = Sizes::of(io.read_spec(0), self.heads, self.scaled);
         let (qkv, o, lse) = (io.f(0), io.out(0), io.out(1));
@@ -70,13 +71,11 @@ impl Op for FlashAttention {
                     for r in 0..rows {
                         let seen = (i + r + 1).saturating_sub(j).min(columns);
                         let line = &mut scores[r * TILE..][..columns];
-                        let largest = line[..seen].iter().fold(m[r], |a, &x| a.max(x * scale));
+                        let largest = m[r].max(F::largest(&line[..seen]) * scale);
                         let rescale = if seen == 0 { F::one() } else { (m[r] - largest).expo() };
                         l[r] *= rescale;
-                        for x in &mut line[..seen] {
-                            *x = (*x * scale - largest).expo();
-                            l[r] += *x;
-                        }
+                        line[..seen].iter_mut().for_each(|x| *x = (*x * scale - largest).expo());
+                        l[r] += F::total(&line[..seen]);
                         line[seen..].fill(F::zero());
                         let kept = if j == 0 { F::zero() } else { rescale };
                         o[out + (i + r) * c..][..d].iter_mut().for_each(|o| *o *= kept);
@@ -138,12 +137,13 @@ impl Op for FlashAttentionDelta {
         Ok(vec![Spec::float([reads[0].shape[0], self.heads, reads[0].shape[1]])])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let (t, d) = (io.read_spec(0).shape[1], io.read_spec(0).last() / self.heads);
         let (o, dout, delta) = (io.f(0), io.f(1), io.out(0));
         for (i, (o, g)) in o.chunks_exact(d).zip(dout.chunks_exact(d)).enumerate() {
             let (bt, h) = (i / self.heads, i % self.heads);
-            delta[(bt / t * self.heads + h) * t + bt % t] = o.iter().zip(g).map(|(&o, &g)| o * g).sum();
+            delta[(bt / t * self.heads + h) * t + bt % t] = F::dot(o, g);
         }
     }
 
@@ -176,6 +176,7 @@ impl<'a, F: Real> Tile<'a, F> {
         Self { s, qkv: io.f(0), dout: io.f(1), lse: io.f(2), delta: io.f(3), p, ds }
     }
 
+    #[inline(always)]
     fn recompute(
         &mut self,
         (head, q, out): (usize, usize, usize),
@@ -192,9 +193,10 @@ impl<'a, F: Real> Tile<'a, F> {
             let at = head * self.s.t + i + r;
             let seen = (i + r + 1).saturating_sub(j).min(columns);
             let (p, ds) = (&mut self.p[r * TILE..][..columns], &mut self.ds[r * TILE..][..columns]);
+            let (lse, delta) = (self.lse[at], self.delta[at]);
             for (p, ds) in p[..seen].iter_mut().zip(&mut ds[..seen]) {
-                *p = (*p * scale - self.lse[at]).expo();
-                *ds = scale * *p * (*ds - self.delta[at]);
+                *p = (*p * scale - lse).expo();
+                *ds = scale * *p * (*ds - delta);
             }
             p[seen..].fill(F::zero());
             ds[seen..].fill(F::zero());
@@ -221,6 +223,7 @@ impl Op for FlashAttentionGradKv {
         Ok(vec![reads[0].clone()])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let mut tile = Tile::new(&io, self.heads, self.scaled);
         let dqkv = io.out(0);
@@ -280,6 +283,7 @@ impl Op for FlashAttentionGradQ {
         Ok(vec![reads[0].clone()])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let mut tile = Tile::new(&io, self.heads, self.scaled);
         let dqkv = io.out(0);

@@ -38,7 +38,7 @@ pub use pretrain::Pretrain;
 pub use record::{RING, Record};
 pub use sample::Sample;
 
-use crate::device::cpu::{Io, Real};
+use crate::device::cpu::{Io, Real, simd};
 use crate::graph::{Backward, Spec, Step};
 use crate::{Error, Result};
 use std::fmt::Debug;
@@ -79,7 +79,8 @@ pub trait Op: Debug + Send + Sync {
     /// The shape rule: what it writes, from what it reads.
     fn infer(&self, reads: &[Spec]) -> Result<Vec<Spec>>;
 
-    /// The CPU implementation, in f32 (the CPU device) and f64 (the reference).
+    /// The CPU implementation, in f32 (the CPU device) and f64 (the reference). In f32 it is compiled once for
+    /// each instruction set: `#[inline(always)]` on it makes its loops vector code.
     fn cpu<F: Real>(&self, io: Io<'_, F>);
 
     /// Appends the vector–Jacobian product.
@@ -108,7 +109,7 @@ impl<T: Op> DynOp for T {
         self.name()
     }
     fn cpu_f32(&self, io: Io<'_, f32>) {
-        self.cpu(io);
+        simd::run(self, io);
     }
     fn cpu_f64(&self, io: Io<'_, f64>) {
         self.cpu(io);
