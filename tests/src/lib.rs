@@ -20,5 +20,7 @@ pub mod sampling;
 pub mod session;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod site;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod tuning;
 #[cfg(target_arch = "wasm32")]
 pub mod webgpu;

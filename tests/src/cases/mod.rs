@@ -7,7 +7,9 @@ mod decode;
 mod gpt;
 mod layers;
 mod ppo;
+mod recurrent;
 mod training;
+mod tuning;
 
 pub use gpt::{Gpt, Heads};
 
@@ -34,10 +36,19 @@ pub struct Case {
 
 /// Every case.
 pub fn all() -> Vec<Case> {
-    [layers::cases(), attention::cases(), decode::cases(), training::cases(), ppo::cases(), gpt::cases()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        layers::cases(),
+        attention::cases(),
+        decode::cases(),
+        training::cases(),
+        gpt::cases(),
+        ppo::cases(),
+        recurrent::cases(),
+        tuning::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 impl Case {
