@@ -44,6 +44,7 @@ pub fn all() -> Vec<Case> {
         gpt::cases(),
         ppo::cases(),
         recurrent::cases(),
+        ppo::cases(),
         tuning::cases(),
     ]
     .into_iter()

@@ -31,8 +31,8 @@ kernels! {
     "embed": ["index"],
     "embed_at": ["index" "state"],
     "embed_grad": ["index"],
-    "entropy": ["index" "reduce"],
     "examples": ["index" "state"],
+    "entropy": ["index" "reduce"],
     "flash_attention": ["attention" "flash" "flash_keys"],
     "flash_attention_delta": ["index"],
     "flash_attention_grad_kv": ["attention" "flash" "flash_grad"],
@@ -67,8 +67,8 @@ kernels! {
     "sample": ["index" "state" "rng" "reduce"],
     "scale": ["index"],
     "sft": ["reduce"],
-    "token_rewards": ["index"],
     "token_stats": ["index" "reduce"],
+    "token_rewards": ["index"],
     "whiten": ["reduce"],
 }
 
