@@ -3,7 +3,10 @@
 
 pub mod base;
 mod models;
+pub mod preferences;
 mod pretrain;
+pub mod rlhf;
+pub mod tuning;
 
 pub use base::base;
 pub use models::{Models, Role};

@@ -1,270 +1,251 @@
-//! What lessons 6 and 7 both begin from: a policy that learned from demonstrations of mixed quality, pairs of its
-//! answers with a labeller's choice, and a reward model of those choices.
+//! Where RLHF and DPO both begin: a policy that answers with mixed quality, pairs of its answers that a labeller
+//! compared, and the reward model that learns from them.
 
+use super::tuning::{answers, linear, scores, tune};
 use super::{Course, Role, Size, base};
 use crate::material::WorldRows;
 use crate::world::Mix;
-use crate::world::chat::{FORBIDDEN, Gold, MAX_ANSWER, Question, Split, demonstrations, judge, prefers_first};
-use crate::world::vocabulary::END;
+use crate::world::chat::{FORBIDDEN, Gold, Pair, Question, Split, demonstrations, judge, prefers_first};
 use gradus_core::Result;
-use gradus_core::device::Data;
-use gradus_core::generate::{Judge, JudgeShape, Rollout, RolloutShape};
-use gradus_core::model::{ModelFolder, Params};
-use gradus_core::protocol::{SampleConfig, Schedule, TrainConfig};
+use gradus_core::model::ModelFolder;
 use gradus_core::rng::{Rng, Stream};
-use gradus_core::train::{Example, Objective, Pace, Tuner, Tuning, sft_step};
+use gradus_core::train::{Example, Objective, Tuning, sft_step};
 use serde::{Deserialize, Serialize};
 
-/// Tokens of the longest prompt.
-pub const MAX_PROMPT: usize = 12;
-/// Rows decoded at a time.
-const ROLLOUT: usize = 128;
+/// Positions that a question and its answer take at most.
+pub const DIALOGUE: usize = 40;
 
-/// How policy, pairs and reward model are made.
+/// How the start, the pairs and the reward model are made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
-    /// Demonstrations of mixed quality.
+    /// Demonstrations of mixed quality that the start learns from.
     pub demonstrations: usize,
-    /// The policy's fine-tuning on them; `batch` counts demonstrations.
-    pub start: TrainConfig,
-    /// Rows of the pretraining text beside each batch, against forgetting.
+    /// Steps of the start's fine-tuning.
+    pub start_steps: u64,
+    /// Its peak learning rate.
+    pub start_lr: f64,
+    /// Rows of pretraining text in each of its steps, beside 32 demonstrations.
     pub replay: usize,
-    /// Prompts that the policy answers twice.
+    /// Prompts answered twice at temperature 1.
     pub prompts: usize,
-    /// What the labeller adds to the gold reward for each flattering word.
+    /// What the labeller likes each flattering word by, in units of gold reward.
     pub bias: f64,
-    /// The reward model's training; `batch` counts answers, two for each pair.
-    pub reward: TrainConfig,
-    /// Pairs that the reward model does not learn from.
-    pub held_out: usize,
+    /// Steps of the reward model, of 32 pairs each.
+    pub reward_steps: u64,
+    /// Its peak learning rate.
+    pub reward_lr: f64,
 }
 
 impl Settings {
-    /// The settings of this size.
+    /// For a run of this size.
     pub fn of(size: Size) -> Self {
         let smoke = size == Size::Smoke;
-        let train = |steps: u64, batch: usize, lr: f64| TrainConfig {
-            steps,
-            batch,
-            lr,
-            warmup: 20,
-            schedule: Schedule::Linear,
-            validate_every: 0,
-            checkpoint_every: 0,
-            ..TrainConfig::default()
-        };
         Self {
-            demonstrations: if smoke { 1_000 } else { 4_000 },
-            start: train(if smoke { 150 } else { 500 }, 32, 1.5e-3),
-            replay: 8,
-            prompts: if smoke { 512 } else { 6_000 },
+            demonstrations: if smoke { 1000 } else { 4000 },
+            start_steps: if smoke { 100 } else { 500 },
+            start_lr: 1.5e-3,
+            replay: if smoke { 2 } else { 8 },
+            prompts: if smoke { 600 } else { 6000 },
             bias: 0.0,
-            reward: train(if smoke { 100 } else { 800 }, 64, 2e-3),
-            held_out: if smoke { 100 } else { 500 },
+            reward_steps: if smoke { 60 } else { 800 },
+            reward_lr: 2e-3,
         }
     }
 }
 
-/// Two answers to a question, and which of them the labeller preferred.
+/// Two answers to a question, one of them preferred.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preference {
     /// What was asked.
     pub question: Question,
-    /// The preferred answer.
+    /// The answer that the labeller preferred, `<end>` included where it came to one.
     pub chosen: Vec<u32>,
     /// The other.
     pub rejected: Vec<u32>,
+    /// What the rule says of the chosen answer.
+    pub chosen_gold: Gold,
+    /// What the rule says of the other.
+    pub rejected_gold: Gold,
 }
 
 impl Preference {
-    /// The gold rewards of chosen and rejected.
-    pub fn golds(&self) -> [Gold; 2] {
-        [judge(&self.question, &self.chosen), judge(&self.question, &self.rejected)]
+    /// The two dialogues, chosen first.
+    pub fn dialogues(&self) -> [Vec<u32>; 2] {
+        [&self.chosen, &self.rejected].map(|answer| [self.question.prompt.as_slice(), answer].concat())
+    }
+
+    /// Rows for DPO: chosen, rejected.
+    pub fn answers(&self) -> [Example; 2] {
+        [&self.chosen, &self.rejected].map(|answer| Example::answer(&self.question.prompt, answer))
+    }
+
+    /// Rows for a reward model: chosen, rejected.
+    pub fn scored(&self) -> [Example; 2] {
+        self.dialogues().map(|row| Example::scored(&row))
     }
 }
 
-/// Of `pairs` whose gold rewards differ, the share where `prefers` agrees with them.
-pub fn agreement(pairs: &[Preference], prefers: impl Fn(usize) -> bool) -> f64 {
-    let told = |(i, pair): (usize, &Preference)| {
-        let [chosen, rejected] = pair.golds().map(|g| g.value());
-        (chosen != rejected).then_some((chosen > rejected) == prefers(i))
-    };
-    let told: Vec<bool> = pairs.iter().enumerate().filter_map(told).collect();
-    told.iter().filter(|&&agrees| agrees).count() as f64 / told.len().max(1) as f64
+/// Steps of SFT on `pairs` in random order, with `replay` rows of the pretraining text. `masked` learns the
+/// answers alone.
+pub fn sft_rows(
+    pairs: Vec<Pair>,
+    batch: usize,
+    replay: usize,
+    masked: bool,
+    seed: u32,
+    context: usize,
+) -> impl FnMut(u64) -> Vec<Example> {
+    let mut rng = Rng::at(seed, Stream::Batch, 1);
+    // Rows that pretraining did not see: another seed's.
+    let world = WorldRows::training(Mix::FULL, seed ^ 0x5f7, context);
+    move |step| {
+        let draw = |_| &pairs[rng.below(pairs.len() as u32) as usize];
+        let example = |pair: &Pair| {
+            if masked {
+                Example::answer(&pair.question.prompt, &pair.answer)
+            } else {
+                Example::whole(&[pair.question.prompt.as_slice(), &pair.answer].concat())
+            }
+        };
+        let answers = (0..batch).map(draw).map(example).collect();
+        let old = (0..replay).map(|i| {
+            let mut row = vec![0; context + 1];
+            world.fill((step - 1) * replay as u64 + i as u64, &mut row);
+            Example::whole(&row)
+        });
+        sft_step(answers, old.collect(), 1.0)
+    }
 }
 
-/// The policy that RLHF and DPO begin from: the base model, fine-tuned on demonstrations of mixed quality with
-/// the pretraining text replayed beside them. Kept as [`Role::RlStart`].
+/// The course's start of RLHF and DPO; fine-tuned now if there is none yet.
 ///
 /// # Errors
-/// As [`base`](super::base()), and the device's errors.
-pub async fn start(course: &mut Course<'_>, settings: &Settings) -> Result<ModelFolder> {
+/// Those of [`tune`] and of [`base`](super::base()).
+pub async fn rl_start(course: &mut Course<'_>, settings: &Settings) -> Result<ModelFolder> {
     if let Some(model) = course.models.get(Role::RlStart) {
         return Ok(model.clone());
     }
     let base = base(course).await?;
     course.stage("fine-tuning on demonstrations of mixed quality").await?;
     let context = base.config.n_positions;
-    let rows = WorldRows::training(Mix::FULL, course.seed ^ 0x5f7_0001, context);
-    let shown: Vec<Example> = demonstrations(settings.demonstrations, course.seed)
-        .iter()
-        .map(|d| Example::answer(&d.question.prompt, &d.answer))
-        .collect();
-    let mut rng = Rng::at(course.seed, Stream::Batch, 0x5f7);
-    let (batch, replay) = (settings.start.batch, settings.replay);
-    let step = |step: u64| {
-        let picked = (0..batch).map(|_| shown[rng.below(shown.len() as u32) as usize].clone()).collect();
-        let replayed = (0..replay as u64).map(|i| {
-            let mut row = vec![0; context + 1];
-            rows.fill(step * replay as u64 + i, &mut row);
-            Example::whole(&row)
-        });
-        sft_step(picked, replayed.collect(), 1.0)
-    };
+    let batch = 32;
     let tuning = Tuning {
         objective: Objective::Sft,
-        train: TrainConfig { batch: batch + replay, ..settings.start.clone() },
+        train: linear(settings.start_steps, batch + settings.replay, settings.start_lr, 0.01),
         context,
         lora: None,
         forbidden: Vec::new(),
     };
-    let folder = tune(course, "rl-start", &base, &tuning, step).await?;
+    let pairs = demonstrations(settings.demonstrations, course.seed);
+    let rows = sft_rows(pairs, batch, settings.replay, true, course.seed, context);
+    let folder = tune(course, "rl-start", &base, &tuning, rows).await?;
     course.models.set(Role::RlStart, folder.clone());
     Ok(folder)
 }
 
-/// Pairs of answers of `policy` to training questions, with a labeller's choice. Equal answers are left out.
+/// Pairs of answers that `policy` samples, labelled by a coin on the gold reward. Equal answers are left out.
 ///
 /// # Errors
-/// [`Stopped`](gradus_core::Error::Stopped) when the host wants no more, and the device's errors.
-pub async fn pairs(
+/// The device's errors, and [`Error::Stopped`](gradus_core::Error::Stopped).
+pub async fn preferences(
     course: &mut Course<'_>,
     policy: &ModelFolder,
     settings: &Settings,
 ) -> Result<Vec<Preference>> {
-    course.stage("sampling pairs of answers, and labelling them").await?;
-    let seed = course.seed.wrapping_add(0x9a12);
-    let questions = Question::sample(settings.prompts, Split::Train, seed);
-    let first = answers(course, policy, &questions, 1.0, seed).await?;
-    let second = answers(course, policy, &questions, 1.0, seed.wrapping_add(1)).await?;
-    let mut rng = Rng::at(seed, Stream::Chat, 9);
-    let label = |(question, (a, b)): (Question, (Vec<u32>, Vec<u32>))| {
-        let [one, two] = [&a, &b].map(|answer| judge(&question, answer));
-        let (chosen, rejected) =
-            if prefers_first(&one, &two, settings.bias, &mut rng) { (a, b) } else { (b, a) };
-        Preference { question, chosen, rejected }
-    };
-    let different = first.into_iter().zip(second).zip(questions).filter(|((a, b), _)| a != b);
-    Ok(different.map(|(answers, question)| (question, answers)).map(label).collect())
+    course.stage("sampling two answers to each prompt").await?;
+    let questions = Question::sample(settings.prompts, Split::Train, course.seed ^ 0x9a1e);
+    let mut sides = Vec::new();
+    for side in 0..2 {
+        sides.push(answers(course, policy, &questions, 1.0, course.seed.wrapping_mul(2) + side).await?);
+    }
+    let mut rng = Rng::at(course.seed, Stream::Chat, 9);
+    let [first, second] = <[Vec<Vec<u32>>; 2]>::try_from(sides).unwrap_or_default();
+    let mut pairs = Vec::new();
+    for ((question, a), b) in questions.into_iter().zip(first).zip(second) {
+        if a == b {
+            continue;
+        }
+        let (gold_a, gold_b) = (judge(&question, &a), judge(&question, &b));
+        let pair = if prefers_first(&gold_a, &gold_b, settings.bias, &mut rng) {
+            Preference { question, chosen: a, rejected: b, chosen_gold: gold_a, rejected_gold: gold_b }
+        } else {
+            Preference { question, chosen: b, rejected: a, chosen_gold: gold_b, rejected_gold: gold_a }
+        };
+        pairs.push(pair);
+    }
+    Ok(pairs)
 }
 
-/// A reward model of `pairs` with the trunk of `policy`, and the share of the last `settings.held_out` pairs, which
-/// it did not learn from, on which it agrees with the gold reward. Kept as [`Role::Reward`].
+/// Share of the pairs with unequal gold reward in which the label agrees with it.
+pub fn labels_agree(pairs: &[Preference]) -> f64 {
+    share(pairs.iter().map(|p| p.chosen_gold.value() - p.rejected_gold.value()))
+}
+
+/// Share of positive numbers among those that are not 0.
+fn share(differences: impl Iterator<Item = f64>) -> f64 {
+    let (mut right, mut all) = (0.0, 0.0);
+    for d in differences.filter(|d| *d != 0.0) {
+        all += 1.0;
+        right += f64::from(u8::from(d > 0.0));
+    }
+    right / f64::max(all, 1.0)
+}
+
+/// Splits off the last tenth of the pairs for validation.
+pub fn held_out(pairs: &[Preference]) -> (&[Preference], &[Preference]) {
+    pairs.split_at(pairs.len() - pairs.len() / 10)
+}
+
+/// Rows of `batch` pairs drawn at random for each step.
+pub fn pair_rows(rows: Vec<[Example; 2]>, batch: usize, seed: u32) -> impl FnMut(u64) -> Vec<Example> {
+    let mut rng = Rng::at(seed, Stream::Batch, 2);
+    move |_| (0..batch).flat_map(|_| rows[rng.below(rows.len() as u32) as usize].clone()).collect()
+}
+
+/// What the reward model is worth on pairs that it did not learn from.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Agreement {
+    /// Share of held-out labels that it predicts.
+    pub labels: f64,
+    /// Share of held-out pairs in which it agrees with the gold reward.
+    pub gold: f64,
+}
+
+/// Trains the reward model on the pairs from the policy's trunk, and keeps it as the course's.
 ///
 /// # Errors
-/// As [`pairs`].
+/// Those of [`tune`].
 pub async fn reward_model(
     course: &mut Course<'_>,
     policy: &ModelFolder,
     pairs: &[Preference],
     settings: &Settings,
-) -> Result<(ModelFolder, f64)> {
-    let (learned, held) = pairs.split_at(pairs.len().saturating_sub(settings.held_out));
+) -> Result<(ModelFolder, Agreement)> {
     course.stage("training the reward model").await?;
-    let context = MAX_PROMPT + MAX_ANSWER;
-    let scored = |question: &Question, answer: &[u32]| Example::scored(&[&question.prompt, answer].concat());
-    let mut rng = Rng::at(course.seed, Stream::Batch, 0x2e3);
-    let rows = settings.reward.batch / 2;
-    let step = |_| {
-        let pick = |_| &learned[rng.below(learned.len().max(1) as u32) as usize];
-        let two = |p: &Preference| [scored(&p.question, &p.chosen), scored(&p.question, &p.rejected)];
-        (0..rows).map(pick).flat_map(two).collect()
+    let (train, valid) = held_out(pairs);
+    let tuning = Tuning {
+        objective: Objective::Reward,
+        train: linear(settings.reward_steps, 64, settings.reward_lr, 0.01),
+        context: DIALOGUE,
+        lora: None,
+        forbidden: Vec::new(),
     };
-    let train = settings.reward.clone();
-    let tuning = Tuning { objective: Objective::Reward, train, context, lora: None, forbidden: Vec::new() };
-    let folder = tune(course, "reward", policy, &tuning, step).await?;
-
-    let mut device = course.take_device()?;
-    let params = Params::scored(&folder.config);
-    let shape = JudgeShape { prefix: "", batch: 64, context, forbidden: &[] };
-    let judge = Judge::scores(&mut *device, &folder.config, &params, shape)?;
-    device.write("params", 0, &Data::Float(params.flatten(&folder.tensors)))?;
-    let rows: Vec<Example> = held
-        .iter()
-        .flat_map(|p| [scored(&p.question, &p.chosen), scored(&p.question, &p.rejected)])
-        .collect();
-    let scores = judge.judge(&mut *device, &rows).await?;
-    course.put_back(device);
+    let rows = pair_rows(train.iter().map(Preference::scored).collect(), 32, course.seed);
+    let folder = tune(course, "reward", policy, &tuning, rows).await?;
     course.models.set(Role::Reward, folder.clone());
-    Ok((folder, agreement(held, |i| scores[2 * i] > scores[2 * i + 1])))
-}
-
-/// One answer of `policy` to each question, `<end>` included where it came to one. Temperature 0 is greedy.
-///
-/// # Errors
-/// As [`pairs`].
-pub async fn answers(
-    course: &mut Course<'_>,
-    policy: &ModelFolder,
-    questions: &[Question],
-    temperature: f32,
-    seed: u32,
-) -> Result<Vec<Vec<u32>>> {
-    let mut device = course.take_device()?;
-    let params = Params::new(&policy.config);
-    let batch = ROLLOUT.min(questions.len().max(1));
-    let shape = RolloutShape {
-        prefix: "",
-        batch,
-        prompt: MAX_PROMPT,
-        answer: MAX_ANSWER,
-        forbidden: &FORBIDDEN,
+    let rows: Vec<Example> = valid.iter().flat_map(Preference::scored).collect();
+    let scores = scores(course, &folder, &rows, DIALOGUE).await?;
+    let margins: Vec<f64> = scores.chunks_exact(2).map(|s| f64::from(s[0] - s[1])).collect();
+    let golds = valid.iter().map(|p| p.chosen_gold.value() - p.rejected_gold.value());
+    let agreement = Agreement {
+        labels: share(margins.iter().copied()),
+        gold: share(margins.iter().zip(golds).map(|(m, g)| m * g)),
     };
-    let rollout = Rollout::new(&mut *device, &policy.config, &params, shape)?;
-    device.write("params", 0, &Data::Float(params.flatten(&policy.tensors)))?;
-    let mut made = Vec::with_capacity(questions.len());
-    for (i, group) in questions.chunks(batch).enumerate() {
-        let prompts: Vec<Vec<u32>> = group.iter().map(|q| q.prompt.clone()).collect();
-        let settings = SampleConfig {
-            max_tokens: MAX_ANSWER,
-            temperature,
-            seed: Rng::at(seed, Stream::Sample, i as u32).next_u32(),
-            ..SampleConfig::default()
-        };
-        made.extend(rollout.run(&mut *device, &prompts, &settings, Some(END)).await?);
-        course.progress(made.len() as u64, questions.len() as u64).await?;
-    }
-    course.put_back(device);
-    Ok(made)
+    Ok((folder, agreement))
 }
 
-/// Fine-tunes `folder` on the steps that `step` makes (from 0), all metrics said under `run`.
-async fn tune(
-    course: &mut Course<'_>,
-    run: &str,
-    folder: &ModelFolder,
-    tuning: &Tuning,
-    mut step: impl FnMut(u64) -> Vec<Example>,
-) -> Result<ModelFolder> {
-    let mut tuner = Tuner::new(course.take_device()?, &folder.config, tuning)?;
-    tuner.open(folder, course.seed)?;
-    let steps = tuning.train.steps;
-    let tokens = (tuner.rows_per_step() * tuning.context) as u64;
-    let mut pace = Pace::default();
-    while tuner.step() < steps {
-        let now = tuner.step();
-        let due = pace.due(0).min(steps - now).min(tuner.most_steps() as u64);
-        let work: Vec<Vec<Example>> = (now..now + due).map(&mut step).collect();
-        let done = pace.time(due, tokens, async {
-            tuner.submit(&work)?;
-            tuner.collect().await
-        });
-        for tuned in done.await? {
-            course.metrics(run, tuned.step, &tuned.metrics).await?;
-        }
-        course.progress(tuner.step(), steps).await?;
-    }
-    let made = tuner.folder(folder.tokenizer.clone()).await?;
-    course.put_back(tuner.into_device());
-    Ok(made)
+/// Questions of training that no pair asks, for the gold reward at temperature 1, and the shared forbidden
+/// tokens beside them.
+pub fn gold_questions(n: usize, seed: u32) -> (Vec<Question>, Vec<u32>) {
+    (Question::sample(n, Split::Train, seed ^ 0x601d), FORBIDDEN.to_vec())
 }

@@ -1,12 +1,12 @@
 //! Lesson 6: a reward model learns what a labeller prefers, PPO makes the policy earn it, and without the charge
 //! for leaving the reference the policy earns it by other means than were meant.
 
-use super::preferences::{self, MAX_PROMPT, agreement, answers, pairs, reward_model};
+use super::preferences::{self, Agreement, labels_agree, reward_model, rl_start};
+use super::tuning::{Answered, answers};
 use super::{Course, Moment, Report, Role, Size};
 use crate::check::{Check, Expected};
-use crate::world::chat::{FORBIDDEN, MAX_ANSWER, Question, Split, judge};
-use crate::world::text;
-use crate::world::vocabulary::END;
+use crate::world::chat::{FORBIDDEN, Gold, MAX_ANSWER, Question, Split, judge};
+use crate::world::{END, text};
 use gradus_core::Result;
 use gradus_core::model::ModelFolder;
 use gradus_core::objective::ppo::KlEstimator;
@@ -14,6 +14,8 @@ use gradus_core::protocol::{Schedule, TrainConfig};
 use gradus_core::train::{Answer, Iteration, ModelBytes, Ppo, PpoConfig};
 use serde::{Deserialize, Serialize};
 
+/// Tokens of the longest prompt.
+const MAX_PROMPT: usize = 12;
 /// Iterations of a mean of the curves.
 const WINDOW: usize = 5;
 /// Iterations at the end whose tokens the estimators of KL are compared on.
@@ -76,20 +78,13 @@ impl Settings {
 /// One iteration's means over its answers.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Point {
-    /// The gold reward.
-    pub gold: f64,
+    /// How the answers were.
+    #[serde(flatten)]
+    pub answered: Answered,
     /// The reward model's score, in deviations of the first iteration's.
     pub proxy: f64,
     /// Exact KL of an answer to the reference, in nats.
     pub kl: f64,
-    /// Share of answers with the true statement.
-    pub correct: f64,
-    /// Share with a friendly word.
-    pub friendly: f64,
-    /// Share that came to their end.
-    pub stopped: f64,
-    /// Tokens.
-    pub length: f64,
 }
 
 /// Mean over tokens, and its standard error, of what an estimate of the KL says beyond the exact one.
@@ -146,10 +141,9 @@ pub struct Figures {
 /// # Errors
 /// [`Stopped`](gradus_core::Error::Stopped) when the host wants no more, and the engine's errors.
 pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<Figures>> {
-    let start = preferences::start(course, &settings.preferences).await?;
-    let labelled = pairs(course, &start, &settings.preferences).await?;
-    let labels = agreement(&labelled, |_| true);
-    let (reward, agrees) = reward_model(course, &start, &labelled, &settings.preferences).await?;
+    let start = rl_start(course, &settings.preferences).await?;
+    let labelled = preferences::preferences(course, &start, &settings.preferences).await?;
+    let (reward, agreed) = reward_model(course, &start, &labelled, &settings.preferences).await?;
     let before = evaluate(course, &start, settings).await?;
     course.stage("PPO").await?;
     let kept = optimise(course, "ppo", [&start, &reward], &settings.ppo).await?;
@@ -186,7 +180,7 @@ pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<
         ),
     ];
     if settings.outcomes {
-        checks.extend(outcomes(&kept, &hacked, [labels, agrees], [before, after]));
+        checks.extend(outcomes(&kept, &hacked, labels_agree(&labelled), agreed, after.gold - before.gold));
     }
     let figures = Figures {
         exact,
@@ -204,18 +198,19 @@ pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<
     Ok(Report { checks, figures })
 }
 
-fn outcomes(kept: &Optimised, hacked: &Optimised, agreed: [f64; 2], gold: [Point; 2]) -> Vec<Check> {
+fn outcomes(kept: &Optimised, hacked: &Optimised, labels: f64, agreed: Agreement, gained: f64) -> Vec<Check> {
+    let nothing = Smooth { gold: f64::NAN, proxy: f64::NAN, kl: f64::NAN };
     let means = windows(&hacked.curve);
-    let top = means.iter().copied().max_by(|a, b| a.gold.total_cmp(&b.gold)).unwrap_or_else(|| mean(&[]));
-    let end = means.last().copied().unwrap_or_else(|| mean(&[]));
-    let rise = mean(&kept.curve[kept.curve.len().saturating_sub(WINDOW)..]).proxy
-        - mean(&kept.curve[..WINDOW.min(kept.curve.len())]).proxy;
+    let top = means.iter().copied().max_by(|a, b| a.gold.total_cmp(&b.gold)).unwrap_or(nothing);
+    let end = means.last().copied().unwrap_or(nothing);
+    let own = windows(&kept.curve);
+    let rise = own.last().unwrap_or(&nothing).proxy - own.first().unwrap_or(&nothing).proxy;
     let seeds = "world recipe, two seeds of the PyTorch prototype";
     vec![
         Check::new(
             "labels-agree",
             "labels that agree with the gold reward",
-            100.0 * agreed[0],
+            100.0 * labels,
             "%",
             Expected::Near { value: 89.0, tolerance: 3.0 },
             "Bradley–Terry coin σ(3Δ) on the policy's pairs; prototype 89–90 %",
@@ -223,7 +218,7 @@ fn outcomes(kept: &Optimised, hacked: &Optimised, agreed: [f64; 2], gold: [Point
         Check::new(
             "reward-agrees",
             "held-out pairs on which the reward model agrees with the gold reward",
-            100.0 * agreed[1],
+            100.0 * agreed.gold,
             "%",
             Expected::AtLeast(78.0),
             "prototype .817 and .849, less the error of 500 pairs",
@@ -231,7 +226,7 @@ fn outcomes(kept: &Optimised, hacked: &Optimised, agreed: [f64; 2], gold: [Point
         Check::new(
             "gold-gain",
             "gold reward gained on the evaluation prompts, temperature 1",
-            gold[1].gold - gold[0].gold,
+            gained,
             "",
             Expected::AtLeast(0.6),
             seeds,
@@ -291,7 +286,11 @@ async fn optimise(
         let iteration = ppo.iterate(&prompts).await?;
         let point = point(asked, &iteration);
         let mut metrics = iteration.metrics();
-        metrics.extend([("gold", point.gold), ("correct", point.correct), ("length", point.length)]);
+        metrics.extend([
+            ("gold", point.answered.gold),
+            ("correct", point.answered.correct),
+            ("length", point.answered.length),
+        ]);
         let number = iteration.number;
         course.metrics(run, number, &metrics).await?;
         course.progress(number, steps).await?;
@@ -313,52 +312,43 @@ async fn optimise(
 }
 
 fn point(asked: &[Question], iteration: &Iteration) -> Point {
-    let golds: Vec<_> = asked.iter().zip(&iteration.answers).map(|(q, a)| judge(q, &a.ids())).collect();
-    let proxy = iteration.mean(|a| f64::from(a.score));
-    let kl = iteration.mean(|a| a.sum(|t| f64::from(t.kl)));
-    of_golds(&golds, proxy, kl)
-}
-
-fn of_golds(golds: &[crate::world::chat::Gold], proxy: f64, kl: f64) -> Point {
-    let n = golds.len().max(1) as f64;
-    let mean = |of: &dyn Fn(&crate::world::chat::Gold) -> f64| golds.iter().map(of).sum::<f64>() / n;
-    let one = |yes: bool| f64::from(u8::from(yes));
+    let golds: Vec<Gold> = asked.iter().zip(&iteration.answers).map(|(q, a)| judge(q, &a.ids())).collect();
     Point {
-        gold: mean(&|g| g.value()),
-        proxy,
-        kl,
-        correct: mean(&|g| one(g.correct)),
-        friendly: mean(&|g| one(g.friendly)),
-        stopped: mean(&|g| one(g.stopped)),
-        length: mean(&|g| g.length as f64),
+        answered: Answered::mean(&golds),
+        proxy: iteration.mean(|a| f64::from(a.score)),
+        kl: iteration.mean(|a| a.sum(|t| f64::from(t.kl))),
     }
 }
 
-/// Gold reward and the rest on training questions that PPO did not see in this order, at temperature 1.
-async fn evaluate(course: &mut Course<'_>, policy: &ModelFolder, settings: &Settings) -> Result<Point> {
+/// Answers at temperature 1 to training questions, judged by the gold reward.
+async fn evaluate(course: &mut Course<'_>, policy: &ModelFolder, settings: &Settings) -> Result<Answered> {
     let questions = Question::sample(settings.evaluated, Split::Train, 61);
     let made = answers(course, policy, &questions, 1.0, course.seed.wrapping_add(61)).await?;
-    let golds: Vec<_> = questions.iter().zip(&made).map(|(q, a)| judge(q, a)).collect();
-    Ok(of_golds(&golds, f64::NAN, f64::NAN))
+    let golds: Vec<Gold> = questions.iter().zip(&made).map(|(q, a)| judge(q, a)).collect();
+    Ok(Answered::mean(&golds))
 }
 
-fn mean(points: &[Point]) -> Point {
-    let n = points.len() as f64;
-    let of = |pick: fn(&Point) -> f64| points.iter().map(pick).sum::<f64>() / n;
-    Point {
-        gold: of(|p| p.gold),
-        proxy: of(|p| p.proxy),
-        kl: of(|p| p.kl),
-        correct: of(|p| p.correct),
-        friendly: of(|p| p.friendly),
-        stopped: of(|p| p.stopped),
-        length: of(|p| p.length),
-    }
+/// The mean of one number over the points; not a number if there are none.
+fn mean(points: &[Point], of: impl Fn(&Point) -> f64) -> f64 {
+    points.iter().map(of).sum::<f64>() / points.len() as f64
+}
+
+/// Gold reward, proxy and KL in a mean of [`WINDOW`] iterations.
+#[derive(Clone, Copy)]
+struct Smooth {
+    gold: f64,
+    proxy: f64,
+    kl: f64,
 }
 
 /// Running means of [`WINDOW`] iterations.
-fn windows(curve: &[Point]) -> Vec<Point> {
-    curve.windows(WINDOW).map(mean).collect()
+fn windows(curve: &[Point]) -> Vec<Smooth> {
+    let smooth = |points: &[Point]| Smooth {
+        gold: mean(points, |p| p.answered.gold),
+        proxy: mean(points, |p| p.proxy),
+        kl: mean(points, |p| p.kl),
+    };
+    curve.windows(WINDOW.min(curve.len()).max(1)).map(smooth).collect()
 }
 
 /// The exact KL's mean and deviation, and the two estimates beside it, over all tokens. A token's estimate is
