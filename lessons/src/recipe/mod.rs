@@ -7,6 +7,7 @@ pub mod dpo;
 mod models;
 pub mod preferences;
 mod pretrain;
+pub mod rlhf;
 pub mod sft;
 pub mod tuning;
 

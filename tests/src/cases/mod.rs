@@ -42,6 +42,7 @@ pub fn all() -> Vec<Case> {
         decode::cases(),
         training::cases(),
         gpt::cases(),
+        ppo::cases(),
         recurrent::cases(),
         ppo::cases(),
         tuning::cases(),
