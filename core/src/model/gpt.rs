@@ -97,8 +97,8 @@ impl Gpt {
         let heads = self.config.n_head;
         for layer in 0..self.config.n_layer {
             x = self.layer(tape, layer, x, |tape, qkv| match self.config.attention {
-                Attention::Flash => Ok(tape.push("attn", ops::FlashAttention { heads }, &[qkv])?[0]),
-                Attention::Materialised => Ok(tape.push("attn", ops::Attention { heads }, &[qkv])?[0]),
+                Attention::Flash => Ok(tape.push("attn", ops::FlashAttention::new(heads), &[qkv])?[0]),
+                Attention::Materialised => Ok(tape.push("attn", ops::Attention::new(heads), &[qkv])?[0]),
             })?;
         }
         self.last_norm(tape, x)

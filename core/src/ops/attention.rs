@@ -1,7 +1,7 @@
-//! Causal self-attention with its `[T, T]` matrix written out (Vaswani et al. 2017, §3.2.1):
+//! Self-attention with its `[T, T]` matrix written out (Vaswani et al. 2017, §3.2.1):
 //! `softmax(Q·Kᵀ/√D + mask)·V`. What flash attention computes without the matrix.
 
-use super::{Dispatch, Op, expect, f, groups, no_gradient, u};
+use super::{Dispatch, Form, Op, attention_counted as counted, expect, f, groups, no_gradient, u};
 use crate::Result;
 use crate::device::cpu::{Io, Real};
 use crate::graph::{Backward, Spec, Step};
@@ -36,9 +36,9 @@ impl Sizes {
     }
 
     /// One workgroup a line of the `[B, H, T, T]` matrix.
-    fn lines(&self, shader: &'static str) -> Dispatch {
+    fn lines(&self, shader: &'static str, form: Form, counter: usize) -> Dispatch {
         let lines = self.b * self.h * self.t;
-        let constants = [self.constants(), vec![u("LINES", lines)]].concat();
+        let constants = [self.constants(), vec![u("LINES", lines)], form.constants(counter)].concat();
         Dispatch { shader, constants, workgroups: groups(lines, 1) }
     }
 
@@ -56,11 +56,20 @@ impl Sizes {
     }
 }
 
-/// reads qkv `[B, T, 3C]`; writes o `[B, T, C]`, probs `[B, H, T, T]`.
+/// reads qkv `[B, T, 3C]`; writes o `[B, T, C]`, probs `[B, H, T, T]`, and adds to a counter, if counted.
 #[derive(Debug)]
 pub struct Attention {
     /// H.
     pub heads: usize,
+    /// Causal or full, counted or not.
+    pub form: Form,
+}
+
+impl Attention {
+    /// Causal, not counted: what models are made of.
+    pub fn new(heads: usize) -> Self {
+        Self { heads, form: Form::default() }
+    }
 }
 
 impl Op for Attention {
@@ -69,15 +78,19 @@ impl Op for Attention {
     }
 
     fn outputs(&self) -> &'static [&'static str] {
-        &["", "probs"]
+        if self.form.counted { &["", "probs", "traffic"] } else { &["", "probs"] }
     }
 
     fn infer(&self, reads: &[Spec]) -> Result<Vec<Spec>> {
         let s = Sizes::check(self.name(), reads, self.heads)?;
-        Ok(vec![Spec::float([s.b, s.t, s.c()]), Spec::float([s.b, s.h, s.t, s.t])])
+        let writes = vec![Spec::float([s.b, s.t, s.c()]), Spec::float([s.b, s.h, s.t, s.t])];
+        Ok(self.form.with_counter(writes))
     }
 
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
+        if self.form.counted {
+            return counted::forward(io, self.heads, self.form);
+        }
         let s = Sizes::of(io.read_spec(0), self.heads);
         let (qkv, o, probs) = (io.f(0), io.out(0), io.out(1));
         let (t, d, c, row) = (s.t, s.d, s.c(), 3 * s.c());
@@ -85,8 +98,9 @@ impl Op for Attention {
             let p = &mut probs[i * t * t..][..t * t];
             F::gemm([t, t, d], (&qkv[q..], [row, 1]), (&qkv[q + c..], [1, row]), (p, t), false);
             for (r, p) in p.chunks_exact_mut(t).enumerate() {
-                softmax(&mut p[..=r], F::of(s.scale()));
-                p[r + 1..].fill(F::zero());
+                let (seen, unseen) = p.split_at_mut(self.form.seen(r, t));
+                softmax(seen, F::of(s.scale()));
+                unseen.fill(F::zero());
             }
             F::gemm([t, d, t], (p, [t, 1]), (&qkv[q + 2 * c..], [row, 1]), (&mut o[out..], c), false);
         }
@@ -95,14 +109,15 @@ impl Op for Attention {
     fn vjp(&self, back: &mut Backward<'_>, step: &Step) -> Result<()> {
         let Some(d) = back.only(step) else { return Ok(()) };
         let (qkv, probs) = (step.reads[0], step.writes[1]);
-        let scores = back.push(probs, AttentionGradScores { heads: self.heads }, &[qkv, d, probs])?;
-        let dqkv = back.push(qkv, AttentionGrad { heads: self.heads }, &[qkv, d, probs, scores])?;
+        let (heads, form) = (self.heads, self.form.uncounted());
+        let scores = back.push(probs, AttentionGradScores { heads, form }, &[qkv, d, probs])?;
+        let dqkv = back.push(qkv, AttentionGrad { heads, form }, &[qkv, d, probs, scores])?;
         back.set(qkv, dqkv)
     }
 
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
         let s = Sizes::of(&reads[0], self.heads);
-        s.lines("attention")
+        s.lines("attention", self.form, 3)
     }
 }
 
@@ -118,11 +133,13 @@ pub(super) fn softmax<F: Real>(x: &mut [F], scale: F) {
 }
 
 /// reads qkv, do `[B, T, C]`, probs; writes the gradient of the unscaled scores `[B, H, T, T]`:
-/// `SCALE · P ∘ (dO·Vᵀ − rowsum(P ∘ dO·Vᵀ))`.
+/// `SCALE · P ∘ (dO·Vᵀ − rowsum(P ∘ dO·Vᵀ))`; and adds to a counter, if counted.
 #[derive(Debug)]
 pub struct AttentionGradScores {
     /// H.
     pub heads: usize,
+    /// Causal or full, counted or not.
+    pub form: Form,
 }
 
 impl Op for AttentionGradScores {
@@ -132,10 +149,13 @@ impl Op for AttentionGradScores {
 
     fn infer(&self, reads: &[Spec]) -> Result<Vec<Spec>> {
         let s = Sizes::check(self.name(), reads, self.heads)?;
-        Ok(vec![Spec::float([s.b, s.h, s.t, s.t])])
+        Ok(self.form.with_counter(vec![Spec::float([s.b, s.h, s.t, s.t])]))
     }
 
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
+        if self.form.counted {
+            return counted::grad_scores(io, self.heads, self.form);
+        }
         let s = Sizes::of(io.read_spec(0), self.heads);
         let (qkv, dout, probs, ds) = (io.f(0), io.f(1), io.f(2), io.out(0));
         let (t, d, c, row) = (s.t, s.d, s.c(), 3 * s.c());
@@ -157,15 +177,18 @@ impl Op for AttentionGradScores {
 
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
         let s = Sizes::of(&reads[0], self.heads);
-        s.lines("attention_grad_scores")
+        s.lines("attention_grad_scores", self.form, 4)
     }
 }
 
-/// reads qkv, do, probs, ds `[B, H, T, T]`; writes dqkv `[B, T, 3C]`: `dQ = dS·K, dK = dSᵀ·Q, dV = Pᵀ·dO`.
+/// reads qkv, do, probs, ds `[B, H, T, T]`; writes dqkv `[B, T, 3C]`: `dQ = dS·K, dK = dSᵀ·Q, dV = Pᵀ·dO`;
+/// and adds to a counter, if counted.
 #[derive(Debug)]
 pub struct AttentionGrad {
     /// H.
     pub heads: usize,
+    /// Causal or full, counted or not.
+    pub form: Form,
 }
 
 impl Op for AttentionGrad {
@@ -175,10 +198,13 @@ impl Op for AttentionGrad {
 
     fn infer(&self, reads: &[Spec]) -> Result<Vec<Spec>> {
         Sizes::check(self.name(), reads, self.heads)?;
-        Ok(vec![reads[0].clone()])
+        Ok(self.form.with_counter(vec![reads[0].clone()]))
     }
 
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
+        if self.form.counted {
+            return counted::grad(io, self.heads, self.form);
+        }
         let s = Sizes::of(io.read_spec(0), self.heads);
         let (qkv, dout, probs, ds, dqkv) = (io.f(0), io.f(1), io.f(2), io.f(3), io.out(0));
         let (t, d, c, row) = (s.t, s.d, s.c(), 3 * s.c());
@@ -197,7 +223,8 @@ impl Op for AttentionGrad {
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
         let s = Sizes::of(&reads[0], self.heads);
         let n = s.b * s.t * s.c();
-        let constants = vec![u("N", n), u("T", s.t), u("H", s.h), u("D", s.d)];
+        let sizes = vec![u("N", n), u("T", s.t), u("H", s.h), u("D", s.d)];
+        let constants = [sizes, self.form.constants(5)].concat();
         Dispatch { shader: "attention_grad", constants, workgroups: groups(n, 64) }
     }
 }

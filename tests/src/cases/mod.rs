@@ -6,6 +6,7 @@ mod build;
 mod decode;
 mod gpt;
 mod layers;
+mod traffic;
 mod training;
 
 pub use gpt::{Gpt, Heads};
