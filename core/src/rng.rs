@@ -22,6 +22,10 @@ pub enum Stream {
     Tables = 5,
     /// Anything in a test.
     Test = 6,
+    /// Questions, demonstrations and labels of the chat lessons.
+    Chat = 7,
+    /// Weights of a bootstrap.
+    Bootstrap = 8,
 }
 
 const ROTATIONS: [[u32; 4]; 2] = [[13, 15, 26, 6], [17, 29, 16, 24]];

@@ -31,8 +31,8 @@ pub fn planned(algorithm: Algorithm, n: usize, heads: usize, d: usize) -> Result
     let qkv = tape.buffer("qkv", Spec::float([1, n, 3 * heads * d]));
     let dout = tape.buffer("do", Spec::float([1, n, heads * d]));
     let o = match algorithm {
-        Algorithm::Naive => tape.push("o", Attention::new(heads), &[qkv])?,
-        Algorithm::Flash => tape.push("o", FlashAttention::new(heads), &[qkv])?,
+        Algorithm::Naive => tape.push("o", Attention::new(heads, true), &[qkv])?,
+        Algorithm::Flash => tape.push("o", FlashAttention::new(heads, true), &[qkv])?,
     }[0];
     tape.backward(&[(o, dout)])?;
     let plan = Plan::new("attention", &tape, &["o", "grad:qkv"]);

@@ -1,6 +1,6 @@
 //! Attention of one new position over the keys and values kept from the positions before it.
 
-use super::attention::softmax;
+use super::attention::{scale, softmax};
 use super::{Dispatch, Op, State, expect, f, groups, no_gradient, u};
 use crate::Result;
 use crate::device::cpu::{Io, Real};
@@ -23,6 +23,7 @@ impl Op for KvAppend {
         Ok(vec![Spec::float([reads[0].shape[0], self.positions, reads[0].last() / 3 * 2])])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let c = io.read_spec(0).last() / 3;
         let (qkv, position, cache) = (io.f(0), State::from_words(io.u(1)).position as usize, io.out(0));
@@ -47,6 +48,8 @@ impl Op for KvAppend {
 pub struct AttentionCached {
     /// H.
     pub heads: usize,
+    /// Whether scores are divided by √D.
+    pub scaled: bool,
 }
 
 impl Op for AttentionCached {
@@ -64,19 +67,20 @@ impl Op for AttentionCached {
         Ok(vec![Spec::float([reads[0].shape[0], 1, reads[0].last() / 3])])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let (c, span) = (io.read_spec(0).last() / 3, io.read_spec(1).shape[1]);
         let (qkv, cache, o) = (io.f(0), io.f(1), io.out(0));
         let seen = State::from_words(io.u(2)).position as usize + 1;
         let d = c / self.heads;
-        let scale = F::of(1.0 / (d as f64).sqrt());
+        let scale = F::of(scale(d, self.scaled));
         let mut weights = vec![F::zero(); seen];
         for (i, o) in o.chunks_exact_mut(d).enumerate() {
             let (b, h) = (i / self.heads, i % self.heads);
             let q = &qkv[b * 3 * c + h * d..][..d];
             let row = |j: usize| &cache[(b * span + j) * 2 * c + h * d..];
             for (j, w) in weights.iter_mut().enumerate() {
-                *w = q.iter().zip(row(j)).map(|(&q, &k)| q * k).sum();
+                *w = F::dot(q, &row(j)[..d]);
             }
             softmax(&mut weights, scale);
             o.fill(F::zero());
@@ -100,7 +104,7 @@ impl Op for AttentionCached {
             u("P", span),
             u("H", self.heads),
             u("D", d),
-            f("SCALE", 1.0 / (d as f64).sqrt()),
+            f("SCALE", scale(d, self.scaled)),
         ];
         Dispatch { shader: "attention_cached", constants, workgroups: groups(b * self.heads, 1) }
     }

@@ -39,7 +39,7 @@ impl Count {
 /// `shaders/attention.wgsl`.
 pub(super) fn forward<F: Real>(io: Io<'_, F>, heads: usize, form: Form) {
     form.metered(io, 2, |io, meter| {
-        let s = Sizes::of(io.read_spec(0), heads);
+        let s = Sizes::of(io.read_spec(0), heads, form.scaled);
         let (qkv, o, probs) = (io.f(0), io.out(0), io.out(1));
         let (t, d, c, scale, count) = (s.t, s.d, s.c(), F::of(s.scale()), Count::default());
         for (head, query, out) in s.heads() {
@@ -75,7 +75,7 @@ pub(super) fn forward<F: Real>(io: Io<'_, F>, heads: usize, form: Form) {
 /// `shaders/attention_grad_scores.wgsl`.
 pub(super) fn grad_scores<F: Real>(io: Io<'_, F>, heads: usize, form: Form) {
     form.metered(io, 1, |io, meter| {
-        let s = Sizes::of(io.read_spec(0), heads);
+        let s = Sizes::of(io.read_spec(0), heads, form.scaled);
         let (qkv, dout, probs, ds) = (io.f(0), io.f(1), io.f(2), io.out(0));
         let (t, d, c, scale, count) = (s.t, s.d, s.c(), F::of(s.scale()), Count::default());
         for (head, query, out) in s.heads() {
@@ -104,7 +104,7 @@ pub(super) fn grad_scores<F: Real>(io: Io<'_, F>, heads: usize, form: Form) {
 /// `shaders/attention_grad.wgsl`.
 pub(super) fn grad<F: Real>(io: Io<'_, F>, heads: usize, form: Form) {
     form.metered(io, 1, |io, meter| {
-        let s = Sizes::of(io.read_spec(0), heads);
+        let s = Sizes::of(io.read_spec(0), heads, form.scaled);
         let (qkv, dout, probs, ds, dqkv) = (io.f(0), io.f(1), io.f(2), io.f(3), io.out(0));
         let (t, d, c, count) = (s.t, s.d, s.c(), Count::default());
         for (head, query, out) in s.heads() {

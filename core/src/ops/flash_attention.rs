@@ -30,13 +30,15 @@ pub struct FlashAttention {
 }
 
 impl FlashAttention {
-    /// Causal, not counted, with tiles that suit the device: what models are made of.
-    pub fn new(heads: usize) -> Self {
-        Self { heads, tiles: None, form: Form::default() }
+    /// Causal, not counted, with tiles that suit the device: what models are made of. `scaled`: scores are
+    /// divided by √D.
+    pub fn new(heads: usize, scaled: bool) -> Self {
+        Self { heads, tiles: None, form: Form::model(scaled) }
     }
 
+    #[inline(always)]
     fn run<F: Real>(&self, io: &mut Io<'_, F>, meter: &mut dyn Meter) {
-        let s = Sizes::of(io.read_spec(0), self.heads);
+        let s = Sizes::of(io.read_spec(0), self.heads, self.form.scaled);
         let tiles = self.tiles.unwrap_or(CPU_TILES);
         let (qkv, o, lse) = (io.f(0), io.out(0), io.out(1));
         let (t, d, c, row, scale) = (s.t, s.d, s.c(), 3 * s.c(), F::of(s.scale()));
@@ -62,14 +64,11 @@ impl FlashAttention {
                         if seen.is_empty() {
                             continue;
                         }
-                        let largest = seen.iter().fold(m[r], |a, &x| a.max(x * scale));
+                        let largest = m[r].max(F::largest(seen) * scale);
                         let rescale = (m[r] - largest).expo();
                         m[r] = largest;
-                        l[r] *= rescale;
-                        for x in seen {
-                            *x = (*x * scale - largest).expo();
-                            l[r] += *x;
-                        }
+                        seen.iter_mut().for_each(|x| *x = (*x * scale - largest).expo());
+                        l[r] = l[r] * rescale + F::total(seen);
                         sum[r * d..][..d].iter_mut().for_each(|o| *o *= rescale);
                     }
                     F::gemm([rows, d, columns], (&scores, [columns, 1]), (&v, [d, 1]), (&mut sum, d), true);
@@ -114,6 +113,7 @@ pub(super) fn check_tiles(
 }
 
 /// Brings `n` rows of `d` that lie `stride` apart into a tile.
+#[inline(always)]
 pub(super) fn bring<F: Real>(
     meter: &mut dyn Meter,
     (from, stride): (&[F], usize),
@@ -128,6 +128,7 @@ pub(super) fn bring<F: Real>(
 }
 
 /// Puts the rows of a tile back, `stride` apart.
+#[inline(always)]
 pub(super) fn put<F: Real>(meter: &mut dyn Meter, tile: &[F], d: usize, to: &mut [F], stride: usize) {
     for (row, to) in tile.chunks_exact(d).zip(to.chunks_mut(stride)) {
         to[..d].copy_from_slice(row);
@@ -150,6 +151,7 @@ impl Op for FlashAttention {
         Ok(self.form.with_counter(vec![Spec::float([s.b, s.t, s.c()]), Spec::float([s.b, s.h, s.t])]))
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, io: Io<'_, F>) {
         self.form.metered(io, 2, |io, meter| self.run(io, meter));
     }
@@ -167,7 +169,7 @@ impl Op for FlashAttention {
     }
 
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
-        let s = Sizes::of(&reads[0], self.heads);
+        let s = Sizes::of(&reads[0], self.heads, self.form.scaled);
         let tiles = self.tiles.unwrap_or_else(|| Tiles::of_forward(s.d));
         launch("flash_attention", s, (tiles.queries, tiles.keys), (self.form, 3))
     }

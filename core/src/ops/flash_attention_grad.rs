@@ -35,13 +35,14 @@ impl Op for FlashAttentionDelta {
         Ok(self.form.with_counter(vec![Spec::float([reads[0].shape[0], self.heads, reads[0].shape[1]])]))
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, io: Io<'_, F>) {
         self.form.metered(io, 1, |io, meter| {
             let (t, d) = (io.read_spec(0).shape[1], io.read_spec(0).last() / self.heads);
             let (o, dout, delta) = (io.f(0), io.f(1), io.out(0));
             for (i, (o, g)) in o.chunks_exact(d).zip(dout.chunks_exact(d)).enumerate() {
                 let (bt, h) = (i / self.heads, i % self.heads);
-                delta[(bt / t * self.heads + h) * t + bt % t] = o.iter().zip(g).map(|(&o, &g)| o * g).sum();
+                delta[(bt / t * self.heads + h) * t + bt % t] = F::dot(o, g);
                 meter.read(o.len() + g.len());
                 meter.wrote(1);
             }
@@ -83,7 +84,7 @@ impl<'a, F: Real> Pair<'a, F> {
         let pairs = tiles.queries * tiles.keys;
         let [q, k, v, g, lse, delta] = [const { Vec::new() }; 6];
         Self {
-            s: Sizes::of(io.read_spec(0), heads),
+            s: Sizes::of(io.read_spec(0), heads, form.scaled),
             causal: form.causal,
             qkv: io.f(0),
             dout: io.f(1),
@@ -99,6 +100,7 @@ impl<'a, F: Real> Pair<'a, F> {
         }
     }
 
+    #[inline(always)]
     fn bring_keys(&mut self, meter: &mut dyn Meter, query: usize, keys: &Range<usize>) {
         let (d, c) = (self.s.d, self.s.c());
         let at = query + keys.start * 3 * c;
@@ -106,6 +108,7 @@ impl<'a, F: Real> Pair<'a, F> {
         bring(meter, (&self.qkv[at + 2 * c..], 3 * c), (keys.len(), d), &mut self.v);
     }
 
+    #[inline(always)]
     fn bring_queries(
         &mut self,
         meter: &mut dyn Meter,
@@ -121,6 +124,7 @@ impl<'a, F: Real> Pair<'a, F> {
     }
 
     /// `P = e^(S·scale − lse)`, `dS = scale · P ∘ (dO·Vᵀ − delta)`, rows of as many as there are keys.
+    #[inline(always)]
     fn recompute(&mut self, queries: &Range<usize>, keys: &Range<usize>) {
         let (d, scale, columns) = (self.s.d, F::of(self.s.scale()), keys.len());
         let size = [queries.len(), columns, d];
@@ -129,9 +133,10 @@ impl<'a, F: Real> Pair<'a, F> {
         for (r, row) in queries.clone().enumerate() {
             let seen = seen(row, keys, self.causal);
             let (p, ds) = (&mut self.p[r * columns..][..columns], &mut self.ds[r * columns..][..columns]);
+            let (lse, delta) = (self.lse[r], self.delta[r]);
             for (p, ds) in p[..seen].iter_mut().zip(&mut ds[..seen]) {
-                *p = (*p * scale - self.lse[r]).expo();
-                *ds = scale * *p * (*ds - self.delta[r]);
+                *p = (*p * scale - lse).expo();
+                *ds = scale * *p * (*ds - delta);
             }
             p[seen..].fill(F::zero());
             ds[seen..].fill(F::zero());
@@ -151,6 +156,7 @@ pub struct FlashAttentionGradKv {
 }
 
 impl FlashAttentionGradKv {
+    #[inline(always)]
     fn run<F: Real>(&self, io: &mut Io<'_, F>, meter: &mut dyn Meter) {
         let tiles = self.tiles.unwrap_or(CPU_TILES);
         let mut pair = Pair::new(io, self.heads, tiles, self.form);
@@ -187,6 +193,7 @@ impl Op for FlashAttentionGradKv {
         Ok(self.form.with_counter(vec![reads[0].clone()]))
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, io: Io<'_, F>) {
         self.form.metered(io, 1, |io, meter| self.run(io, meter));
     }
@@ -196,7 +203,7 @@ impl Op for FlashAttentionGradKv {
     }
 
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
-        let s = Sizes::of(&reads[0], self.heads);
+        let s = Sizes::of(&reads[0], self.heads, self.form.scaled);
         let tiles = self.tiles.unwrap_or_else(|| Tiles::of_backward(s.d));
         launch("flash_attention_grad_kv", s, (tiles.keys, tiles.queries), (self.form, 5))
     }
@@ -214,6 +221,7 @@ pub struct FlashAttentionGradQ {
 }
 
 impl FlashAttentionGradQ {
+    #[inline(always)]
     fn run<F: Real>(&self, io: &mut Io<'_, F>, meter: &mut dyn Meter) {
         let tiles = self.tiles.unwrap_or(CPU_TILES);
         let mut pair = Pair::new(io, self.heads, tiles, self.form);
@@ -246,6 +254,7 @@ impl Op for FlashAttentionGradQ {
         Ok(self.form.with_counter(vec![reads[0].clone()]))
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, io: Io<'_, F>) {
         self.form.metered(io, 1, |io, meter| self.run(io, meter));
     }
@@ -255,7 +264,7 @@ impl Op for FlashAttentionGradQ {
     }
 
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
-        let s = Sizes::of(&reads[0], self.heads);
+        let s = Sizes::of(&reads[0], self.heads, self.form.scaled);
         let tiles = self.tiles.unwrap_or_else(|| Tiles::of_forward(s.d));
         launch("flash_attention_grad_q", s, (tiles.queries, tiles.keys), (self.form, 5))
     }

@@ -1,11 +1,11 @@
-//! What an attention op can be beside itself: causal or full, and counting what it moves.
+//! What an attention op can be beside itself: causal or full, scaled or not, and counting what it moves.
 
 use super::{Constant, flag, u};
 use crate::attention::{Meter, Traffic};
 use crate::device::cpu::{Io, Real};
 use crate::graph::Spec;
 
-/// Causal or full, counting or not.
+/// Causal or full, scaled or not, counting or not.
 ///
 /// A counting op has one write more, the last: a counter of [`Traffic::WORDS`] words, to which it adds the
 /// elements that it moved between storage and workgroups. Its kernel is the same text with another library,
@@ -15,13 +15,15 @@ use crate::graph::Spec;
 pub struct Form {
     /// Whether a query sees only keys up to its own.
     pub causal: bool,
+    /// Whether scores are divided by √D.
+    pub scaled: bool,
     /// Whether the op counts what it moves.
     pub counted: bool,
 }
 
 impl Default for Form {
     fn default() -> Self {
-        Self { causal: true, counted: false }
+        Self { causal: true, scaled: true, counted: false }
     }
 }
 
@@ -55,6 +57,7 @@ impl Form {
 
     /// Runs an op's loops with a meter, and adds what it says to the counter, write `counter`, if there is
     /// one.
+    #[inline(always)]
     pub(super) fn metered<'a, F: Real>(
         self,
         mut io: Io<'a, F>,
@@ -71,6 +74,11 @@ impl Form {
         } else {
             run(&mut io, &mut ());
         }
+    }
+
+    /// What models are made of: causal, not counted.
+    pub(super) fn model(scaled: bool) -> Self {
+        Self { scaled, ..Self::default() }
     }
 
     /// How many of `n` keys query `row` sees.

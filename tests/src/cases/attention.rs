@@ -22,9 +22,14 @@ pub(super) fn cases() -> Vec<Case> {
         [1, 70, 1, 32],
         [1, 65, 1, 64],
     ] {
-        let s = Sizes { b, t, h, d, causal: true };
+        let s = Sizes { b, t, h, d, causal: true, scaled: true };
         cases.extend(naive(s));
         cases.extend(flash(s, None));
+        if d < 20 {
+            let s = Sizes { scaled: false, ..s };
+            cases.extend([attention(s), attention_grad_scores(s), flash_attention(s, None)]);
+            cases.extend([flash_grad_kv(s, None), flash_grad_q(s, None)]);
+        }
     }
     // Full attention, and tiles of any shape: larger than T, of one row, of a size that divides nothing.
     for ([b, t, h, d], [queries, keys]) in [
@@ -35,7 +40,7 @@ pub(super) fn cases() -> Vec<Case> {
     ] {
         let tiles = Tiles { queries, keys };
         for causal in [true, false] {
-            let s = Sizes { b, t, h, d, causal };
+            let s = Sizes { b, t, h, d, causal, scaled: true };
             cases.extend(traffic::cases(s, tiles));
             if t < 40 && b * h > 1 {
                 cases.extend(flash(s, Some(tiles)));
@@ -59,13 +64,14 @@ fn flash(s: Sizes, tiles: Option<Tiles>) -> Vec<Case> {
 }
 
 pub(super) fn build(op: &str, s: Sizes, tiles: Option<Tiles>) -> Build {
+    let unscaled = if s.scaled { "" } else { " unscaled" };
     let full = if s.causal { "" } else { " full" };
     let tiles = tiles.map_or(String::new(), |t| format!(" tiles {}x{}", t.queries, t.keys));
-    Build::new(format!("{op} B={} T={} H={} D={}{full}{tiles}", s.b, s.t, s.h, s.d))
+    Build::new(format!("{op} B={} T={} H={} D={}{full}{unscaled}{tiles}", s.b, s.t, s.h, s.d))
 }
 
 fn form(s: Sizes) -> Form {
-    Form { causal: s.causal, counted: false }
+    Form { causal: s.causal, scaled: s.scaled, counted: false }
 }
 
 pub(super) fn qkv(case: &mut Build, s: Sizes) -> (Value, Vec<f64>) {

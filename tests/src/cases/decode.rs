@@ -18,8 +18,9 @@ pub(super) fn cases() -> Vec<Case> {
         ([2, 128, 2, 16], 127),
         ([1, 70, 1, 64], 69),
     ] {
-        cases.extend([kv_append(sizes, position), attention_cached(sizes, position)]);
+        cases.extend([kv_append(sizes, position), attention_cached(sizes, position, true)]);
     }
+    cases.push(attention_cached([2, 33, 2, 16], 32, false));
     let plain = Settings { temperature: 1.0, top_k: 0, top_p: 1.0, seed: 5 };
     let settings = [
         Settings { temperature: 0.0, ..plain },
@@ -74,15 +75,16 @@ fn kv_append([b, p, h, d]: [usize; 4], position: usize) -> Case {
     })
 }
 
-fn attention_cached([b, p, h, d]: [usize; 4], position: usize) -> Case {
-    let mut case = Build::new(format!("attention_cached B={b} P={p} H={h} D={d} position={position}"));
+fn attention_cached([b, p, h, d]: [usize; 4], position: usize, scaled: bool) -> Case {
+    let mut case =
+        Build::new(format!("attention_cached B={b} P={p} H={h} D={d} position={position} scaled={scaled}"));
     let reads = [
         case.random("qkv", &[b, 1, 3 * h * d]),
         case.random("cache", &[b, p, 2 * h * d]),
         case.state(at(position)),
     ];
-    case.makes(AttentionCached { heads: h }, &reads, move |r| {
-        vec![Float(reference::attention_cached(r[0].f(), r[1].f(), [b, p, h, d], position))]
+    case.makes(AttentionCached { heads: h, scaled }, &reads, move |r| {
+        vec![Float(reference::attention_cached(r[0].f(), r[1].f(), [b, p, h, d], position, scaled))]
     })
 }
 

@@ -6,8 +6,11 @@ mod build;
 mod decode;
 mod gpt;
 mod layers;
+mod ppo;
+mod recurrent;
 mod traffic;
 mod training;
+mod tuning;
 
 pub use gpt::{Gpt, Heads};
 
@@ -34,10 +37,19 @@ pub struct Case {
 
 /// Every case.
 pub fn all() -> Vec<Case> {
-    [layers::cases(), attention::cases(), decode::cases(), training::cases(), gpt::cases()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        layers::cases(),
+        attention::cases(),
+        decode::cases(),
+        training::cases(),
+        gpt::cases(),
+        recurrent::cases(),
+        ppo::cases(),
+        tuning::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 impl Case {

@@ -28,7 +28,7 @@ pub(super) fn cases(s: Sizes, tiles: Tiles) -> Vec<Case> {
 }
 
 fn form(s: Sizes) -> Form {
-    Form { causal: s.causal, counted: true }
+    Form { causal: s.causal, scaled: s.scaled, counted: true }
 }
 
 fn problem(s: Sizes) -> Problem {

@@ -1,6 +1,6 @@
 //! Self-attention, causal or full, of qkv `[B, T, 3C]`, heads side by side, one number at a time.
 
-/// Sizes: batch, time, heads, head size; causal or full.
+/// Sizes: batch, time, heads, head size; causal or full; scaled or not.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
     /// B.
@@ -13,12 +13,19 @@ pub struct Sizes {
     pub d: usize,
     /// Whether a query sees only keys up to its own.
     pub causal: bool,
+    /// Whether scores are divided by √D.
+    pub scaled: bool,
 }
 
 impl Sizes {
     /// C.
     pub fn c(self) -> usize {
         self.h * self.d
+    }
+
+    /// What scores are divided by.
+    fn root(self) -> f64 {
+        if self.scaled { (self.d as f64).sqrt() } else { 1.0 }
     }
 
     /// The keys that query `i` sees.
@@ -46,7 +53,7 @@ impl Sizes {
 
     fn score(self, qkv: &[f64], b: usize, h: usize, i: usize, j: usize) -> f64 {
         (0..self.d).map(|l| self.at(qkv, 0, [b, i, h, l]) * self.at(qkv, 1, [b, j, h, l])).sum::<f64>()
-            / (self.d as f64).sqrt()
+            / self.root()
     }
 }
 
@@ -79,7 +86,7 @@ pub fn grad_scores(qkv: &[f64], dout: &[f64], probs: &[f64], s: Sizes) -> Vec<f6
         let mean: f64 = s.seen(i).map(|j| probs[s.pair(b, h, i, j)] * dp(j)).sum();
         for j in s.seen(i) {
             let at = s.pair(b, h, i, j);
-            ds[at] = probs[at] * (dp(j) - mean) / (s.d as f64).sqrt();
+            ds[at] = probs[at] * (dp(j) - mean) / s.root();
         }
     }
     ds
@@ -122,7 +129,7 @@ pub fn grad_scores_from_delta(qkv: &[f64], dout: &[f64], probs: &[f64], delta: &
         for j in s.seen(i) {
             let at = s.pair(b, h, i, j);
             let dp: f64 = (0..s.d).map(|l| dout[s.out([b, i, h, l])] * s.at(qkv, 2, [b, j, h, l])).sum();
-            ds[at] = probs[at] * (dp - delta[(b * s.h + h) * s.t + i]) / (s.d as f64).sqrt();
+            ds[at] = probs[at] * (dp - delta[(b * s.h + h) * s.t + i]) / s.root();
         }
     }
     ds

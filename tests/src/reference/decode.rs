@@ -8,6 +8,7 @@ pub fn attention_cached(
     cache: &[f64],
     [batch, span, heads, d]: [usize; 4],
     position: usize,
+    scaled: bool,
 ) -> Vec<f64> {
     let c = heads * d;
     let mut o = Vec::new();
@@ -16,7 +17,8 @@ pub fn attention_cached(
             let kept =
                 |j: usize, value: usize, l: usize| cache[(b * span + j) * 2 * c + value * c + h * d + l];
             let score = |j: usize| -> f64 {
-                (0..d).map(|l| qkv[b * 3 * c + h * d + l] * kept(j, 0, l)).sum::<f64>() / (d as f64).sqrt()
+                (0..d).map(|l| qkv[b * 3 * c + h * d + l] * kept(j, 0, l)).sum::<f64>()
+                    / if scaled { (d as f64).sqrt() } else { 1.0 }
             };
             let total: f64 = (0..=position).map(|j| score(j).exp()).sum();
             for l in 0..d {

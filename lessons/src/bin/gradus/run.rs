@@ -106,6 +106,18 @@ pub(crate) fn run(args: Args) -> Outcome {
     if failed.is_empty() { Ok(()) } else { Err(format!("checks that failed: {}", failed.join(", ")).into()) }
 }
 
+/// Runs the recipe in module `$recipe` with its settings of the course's size.
+#[allow(unused_macros)]
+macro_rules! recipe {
+    ($recipe:ident, $course:expr) => {{
+        use gradus_lessons::recipe::$recipe::{Settings, run};
+        let report = run($course, &Settings::of($course.size)).await?;
+        let figures = serde_json::to_value(report.figures)
+            .map_err(|e| gradus_core::Error::Config(format!("the figures cannot be written: {e}")))?;
+        Ok(Outcomes { checks: report.checks, figures })
+    }};
+}
+
 /// Runs one recipe with its settings of the course's size; only the base model for `None`.
 async fn lesson_on(lesson: Option<Lesson>, course: &mut Course<'_>) -> gradus_core::Result<Outcomes> {
     match lesson {
