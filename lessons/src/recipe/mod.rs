@@ -4,6 +4,7 @@
 pub mod attention;
 pub mod base;
 pub mod dpo;
+pub mod few_shot;
 mod models;
 pub mod preferences;
 mod pretrain;

@@ -7,6 +7,7 @@
 
 pub mod chat;
 mod document;
+pub mod few_shot;
 mod kind;
 mod law;
 mod mix;
