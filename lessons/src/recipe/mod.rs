@@ -1,11 +1,14 @@
 //! The recipes: what each lesson runs, and the checks it must pass. The same code runs behind the page and
 //! behind the command `gradus run`; only the [`Host`] differs.
 
+pub mod attention;
 pub mod base;
 pub mod dpo;
+pub mod few_shot;
 mod models;
 pub mod preferences;
 mod pretrain;
+pub mod rlhf;
 pub mod sft;
 pub mod tuning;
 

@@ -7,6 +7,7 @@
 
 pub mod chat;
 mod document;
+pub mod few_shot;
 mod kind;
 mod law;
 mod mix;
@@ -28,6 +29,8 @@ pub use vocabulary::{
     ADJECTIVE, ANIMAL, BOT, COLOUR, CONTAINER, Class, END, EOS, FAMILY, FIRST, FOOD, JOB, MADE_UP, OBJECT,
     PLACE, USER, VERB, text, token, vocabulary,
 };
+
+pub(crate) use vocabulary::word;
 
 /// The world: its tables, and the costs that follow from them.
 #[derive(Clone, Debug)]

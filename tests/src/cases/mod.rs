@@ -8,6 +8,7 @@ mod gpt;
 mod layers;
 mod ppo;
 mod recurrent;
+mod traffic;
 mod training;
 mod tuning;
 
@@ -42,6 +43,7 @@ pub fn all() -> Vec<Case> {
         decode::cases(),
         training::cases(),
         gpt::cases(),
+        ppo::cases(),
         recurrent::cases(),
         ppo::cases(),
         tuning::cases(),
