@@ -1,7 +1,7 @@
 //! The fixtures that `tests/golden/make_tuning.py` made with PyTorch, and what our trainer computes from the same
 //! weights and rows.
 
-use crate::golden::fixtures;
+use crate::golden::{close, fixtures};
 use anyhow::{Context, Result, ensure};
 use gradus_core::device::{Data, Device};
 use gradus_core::generate::{Judge, JudgeShape};
@@ -137,17 +137,21 @@ impl Fixture {
     }
 }
 
-/// Holds metrics, gradient norms and final weights of every fixture against `device`, each within `tolerance`:
+/// One case of each objective, for devices that take long to build their kernels.
+pub const SOME: [&str; 4] = ["sft-replay", "lora", "reward", "dpo-smooth-nll"];
+
+/// Holds metrics, gradient norms and final weights of the fixtures `cases` against `device`, each within `tolerance`:
 /// of the figure itself, or relative to it where it is above 1; relative L2 for each tensor.
 ///
 /// # Errors
 /// The first figure that is off, with its name.
-pub async fn check(device: impl Fn() -> Box<dyn Device>, tolerance: f64) -> Result<()> {
-    for name in CASES {
+pub async fn check(device: impl Fn() -> Box<dyn Device>, cases: &[&str], tolerance: f64) -> Result<()> {
+    for &name in cases {
         let fixture = Fixture::open(name)?;
-        let dpo = fixture.case["objective"] == "dpo";
         let mut runs = vec![(Reference::Cached, 1)];
-        if dpo {
+        if cases.len() < CASES.len() {
+            runs[0].0 = Reference::Recomputed;
+        } else if fixture.case["objective"] == "dpo" {
             runs.push((Reference::Recomputed, 1));
         } else if fixture.case["objective"] == "sft" && fixture.tuning(Reference::Cached, 1).train.batch == 4
         {
@@ -210,10 +214,19 @@ async fn run(fixture: &Fixture, device: Box<dyn Device>, tuning: &Tuning, tolera
     for want in &fixture.after {
         let got = folder.tensors.iter().find(|t| t.name == want.name).with_context(|| want.name.clone())?;
         ensure!(got.shape == want.shape, "{} is {:?}", got.name, got.shape);
-        let square = |it: &mut dyn Iterator<Item = f32>| it.map(|x| f64::from(x).powi(2)).sum::<f64>();
-        let difference = square(&mut got.values.iter().zip(&want.values).map(|(a, b)| a - b));
-        let off = (difference / square(&mut want.values.iter().copied()).max(1e-6)).sqrt();
-        ensure!(off <= tolerance, "{}: relative difference {off:.1e} after ten steps", want.name);
+        let (mut got, mut expected) = (got.values.clone(), want.values.clone());
+        // Two gradients are 0 but for rounding, and AdamW makes steps of ±lr of that rounding, which say nothing:
+        // the keys' bias (softmax ignores what all keys share), and a reward model's last bias (it moves the
+        // scores of a pair alike).
+        if want.name.ends_with("c_attn.bias") {
+            let c = got.len() / 3;
+            got.drain(c..2 * c);
+            expected.drain(c..2 * c);
+        }
+        if tuning.objective == Objective::Reward && want.name == "transformer.ln_f.bias" {
+            continue;
+        }
+        close(&want.name, &got, &expected, tolerance)?;
     }
     tuner.into_device();
     Ok(())

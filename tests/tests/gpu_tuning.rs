@@ -9,5 +9,5 @@ use pollster::block_on;
 #[test]
 fn ten_steps_agree_with_pytorch() {
     let open = || Box::new(block_on(Gpu::open()).unwrap_or_else(|e| panic!("{e}"))) as Box<dyn Device>;
-    block_on(tuning::check(open, 1e-3)).unwrap_or_else(|e| panic!("{e:#}"));
+    block_on(tuning::check(open, &tuning::SOME, 1e-3)).unwrap_or_else(|e| panic!("{e:#}"));
 }

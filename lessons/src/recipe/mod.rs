@@ -2,10 +2,12 @@
 //! behind the command `gradus run`; only the [`Host`] differs.
 
 pub mod base;
+pub mod dpo;
 mod models;
 pub mod preferences;
 mod pretrain;
 pub mod rlhf;
+pub mod sft;
 pub mod tuning;
 
 pub use base::base;

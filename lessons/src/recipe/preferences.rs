@@ -138,7 +138,7 @@ pub async fn rl_start(course: &mut Course<'_>, settings: &Settings) -> Result<Mo
     };
     let pairs = demonstrations(settings.demonstrations, course.seed);
     let rows = sft_rows(pairs, batch, settings.replay, true, course.seed, context);
-    let folder = tune(course, "rl-start", &base, &tuning, rows).await?;
+    let (folder, _) = tune(course, "rl-start", &base, &tuning, rows).await?;
     course.models.set(Role::RlStart, folder.clone());
     Ok(folder)
 }
@@ -231,7 +231,7 @@ pub async fn reward_model(
         forbidden: Vec::new(),
     };
     let rows = pair_rows(train.iter().map(Preference::scored).collect(), 32, course.seed);
-    let folder = tune(course, "reward", policy, &tuning, rows).await?;
+    let (folder, _) = tune(course, "reward", policy, &tuning, rows).await?;
     course.models.set(Role::Reward, folder.clone());
     let rows: Vec<Example> = valid.iter().flat_map(Preference::scored).collect();
     let scores = scores(course, &folder, &rows, DIALOGUE).await?;

@@ -9,7 +9,7 @@ use gradus_core::device::{Data, Device};
 use gradus_core::generate::{Judge, JudgeShape, Rollout, RolloutShape};
 use gradus_core::model::{ModelFolder, Params};
 use gradus_core::protocol::{SampleConfig, Schedule, TrainConfig};
-use gradus_core::train::{Example, Pace, Tuner, Tuning};
+use gradus_core::train::{Example, Pace, Tuned, Tuner, Tuning};
 use gradus_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +31,8 @@ pub fn linear(steps: u64, rows: usize, lr: f64, weight_decay: f64) -> TrainConfi
     }
 }
 
-/// Fine-tunes `start`; `rows` gives the examples of each step (from 1). Metrics are said under `run`.
+/// Fine-tunes `start`; `rows` gives the examples of each step (from 1). Metrics are said under `run`,
+/// and come back with the model.
 ///
 /// # Errors
 /// [`Error::Diverged`] if the loss stops being a number, [`Error::Stopped`] when the host wants no more, and the
@@ -42,10 +43,11 @@ pub async fn tune(
     start: &ModelFolder,
     tuning: &Tuning,
     mut rows: impl FnMut(u64) -> Vec<Example>,
-) -> Result<ModelFolder> {
+) -> Result<(ModelFolder, Vec<Tuned>)> {
     let mut tuner = Tuner::new(course.take_device()?, &start.config, tuning)?;
     tuner.open(start, course.seed)?;
     let mut pace = Pace::default();
+    let mut history = Vec::new();
     let all = tuning.train.steps;
     let tokens = (tuner.rows_per_step() * tuning.context) as u64;
     while tuner.step() < all {
@@ -62,12 +64,13 @@ pub async fn tune(
                 return Err(Error::Diverged { step: step.step, loss: loss.to_string(), good: 0 });
             }
             course.metrics(run, step.step, &step.metrics).await?;
+            history.push(step);
         }
         course.progress(tuner.step(), all).await?;
     }
     let folder = tuner.folder(start.tokenizer.clone()).await?;
     course.put_back(tuner.into_device());
-    Ok(folder)
+    Ok((folder, history))
 }
 
 /// How a model answered a set of questions, in means over the questions.
