@@ -2,6 +2,7 @@
 //! checks.
 
 pub mod check;
+pub mod instruments;
 pub mod loader;
 pub mod material;
 pub mod recipe;

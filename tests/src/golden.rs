@@ -10,7 +10,7 @@ use gradus_core::protocol::{Attention, ModelConfig, Schedule, TrainConfig};
 use gradus_core::text::Tokenizer;
 use gradus_core::train::Trainer;
 use safetensors::SafeTensors;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The configurations that PyTorch was asked about.
 pub const CASES: [&str; 4] =
@@ -21,8 +21,34 @@ pub struct Golden {
     folder: ModelFolder,
     /// tokens `[10][B][T + 1]`.
     batches: Vec<Vec<Vec<u32>>>,
-    file: Vec<u8>,
+    file: Tensors,
     batch: usize,
+}
+
+/// A fixture's safetensors file.
+pub(crate) struct Tensors(Vec<u8>);
+
+impl Tensors {
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        Ok(Self(std::fs::read(path)?))
+    }
+
+    pub(crate) fn floats(&self, name: &str) -> Result<Vec<f32>> {
+        let tensors = SafeTensors::deserialize(&self.0)?;
+        let view = tensors.tensor(name).with_context(|| format!("the fixture has no {name}"))?;
+        Ok(view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+    }
+
+    /// tokens `[10][B][T + 1]`.
+    pub(crate) fn batches(&self) -> Result<Vec<Vec<Vec<u32>>>> {
+        let tensors = SafeTensors::deserialize(&self.0)?;
+        let tokens = tensors.tensor("tokens")?;
+        let [_, batch, width] = tokens.shape()[..] else { anyhow::bail!("tokens are not [10, B, T + 1]") };
+        let all: Vec<u32> =
+            tokens.data().chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        let rows: Vec<Vec<u32>> = all.chunks_exact(width).map(<[u32]>::to_vec).collect();
+        Ok(rows.chunks_exact(batch).map(<[Vec<u32>]>::to_vec).collect())
+    }
 }
 
 /// Where the fixtures are.
@@ -38,21 +64,14 @@ impl Golden {
     pub fn open(case: &str) -> Result<Self> {
         let dir = fixtures().join(case);
         let folder = ModelFolder::read_dir(&dir)?;
-        let file = std::fs::read(dir.join("golden.safetensors"))?;
-        let tensors = SafeTensors::deserialize(&file)?;
-        let tokens = tensors.tensor("tokens")?;
-        let [_, batch, width] = tokens.shape()[..] else { anyhow::bail!("tokens are not [10, B, T + 1]") };
-        let all: Vec<u32> =
-            tokens.data().chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-        let rows: Vec<Vec<u32>> = all.chunks_exact(width).map(<[u32]>::to_vec).collect();
-        let batches = rows.chunks_exact(batch).map(<[Vec<u32>]>::to_vec).collect();
+        let file = Tensors::read(&dir.join("golden.safetensors"))?;
+        let batches = file.batches()?;
+        let batch = batches[0].len();
         Ok(Self { folder, batches, batch, file })
     }
 
     fn floats(&self, name: &str) -> Result<Vec<f32>> {
-        let tensors = SafeTensors::deserialize(&self.file)?;
-        let view = tensors.tensor(name).with_context(|| format!("the fixture has no {name}"))?;
-        Ok(view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+        self.file.floats(name)
     }
 
     fn model(&self, attention: Attention) -> ModelConfig {
@@ -61,21 +80,26 @@ impl Golden {
 
     fn trainer(&self, device: Box<dyn Device>, attention: Attention, train: TrainConfig) -> Result<Trainer> {
         let rows: Vec<Vec<u32>> = self.batches.iter().flatten().cloned().collect();
-        let material = Material {
-            tokenizer: Tokenizer::words(&["<eos>"])?,
-            validation: rows[0].clone(),
-            stride: rows[0].len(),
-            training: Training::Rows(Box::new(Fixed(rows))),
-            floor: None,
-            bigram: None,
-        };
-        let mut trainer = Trainer::new(device, &self.model(attention), &train, 0, material)?;
+        let mut trainer = Trainer::new(device, &self.model(attention), &train, 0, material(Fixed(rows))?)?;
         trainer.open(&self.folder)?;
         Ok(trainer)
     }
 }
 
-struct Fixed(Vec<Vec<u32>>);
+/// Material whose rows are these, again and again.
+pub(crate) fn material(rows: Fixed) -> Result<Material> {
+    Ok(Material {
+        tokenizer: Tokenizer::words(&["<eos>"])?,
+        validation: rows.0[0].clone(),
+        stride: rows.0[0].len(),
+        training: Training::Rows(Box::new(rows)),
+        floor: None,
+        bigram: None,
+    })
+}
+
+/// Rows in order.
+pub(crate) struct Fixed(pub(crate) Vec<Vec<u32>>);
 
 impl RowSource for Fixed {
     fn fill(&self, row: u64, out: &mut [u32]) {
@@ -179,7 +203,7 @@ async fn losses(
 }
 
 /// The optimizer of `make_fixtures.py`.
-fn adamw(batch: usize) -> TrainConfig {
+pub(crate) fn adamw(batch: usize) -> TrainConfig {
     TrainConfig {
         steps: 10,
         batch,

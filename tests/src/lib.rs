@@ -11,6 +11,7 @@ pub mod conformance;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod golden;
 #[cfg(not(target_arch = "wasm32"))]
+pub mod golden_gru;
 pub mod golden_ppo;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod host;

@@ -2,7 +2,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 use gradus_core::device::cpu::Cpu;
-use gradus_tests::{golden, golden_ppo};
+use gradus_tests::{golden, golden_gru, golden_ppo};
 
 #[test]
 fn the_cpu_agrees_with_pytorch() {
@@ -14,6 +14,13 @@ fn the_cpu_agrees_with_pytorch() {
 #[test]
 fn ppo_on_the_cpu_agrees_with_pytorch() {
     if let Err(error) = pollster::block_on(golden_ppo::check(Box::new(Cpu::<f32>::new()), 1e-4)) {
+        panic!("{error:#}");
+    }
+}
+
+#[test]
+fn the_cpu_agrees_with_pytorchs_gru() {
+    if let Err(error) = pollster::block_on(golden_gru::check(|| Box::new(Cpu::<f32>::new()), 1e-4)) {
         panic!("{error:#}");
     }
 }

@@ -2,11 +2,14 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 use gradus_core::device::{Device, gpu::Gpu};
-use gradus_tests::{golden, golden_ppo};
+use gradus_tests::{golden, golden_gru, golden_ppo};
+
+fn open() -> Box<dyn Device> {
+    Box::new(pollster::block_on(Gpu::open()).expect("a GPU adapter"))
+}
 
 #[test]
 fn the_gpu_agrees_with_pytorch() {
-    let open = || -> Box<dyn Device> { Box::new(pollster::block_on(Gpu::open()).expect("a GPU adapter")) };
     println!("golden fixtures on {}", open().name());
     if let Err(error) = pollster::block_on(golden::check(open, 1e-3)) {
         panic!("{error:#}");
@@ -15,8 +18,14 @@ fn the_gpu_agrees_with_pytorch() {
 
 #[test]
 fn ppo_on_the_gpu_agrees_with_pytorch() {
-    let device = Box::new(pollster::block_on(Gpu::open()).expect("a GPU adapter"));
-    if let Err(error) = pollster::block_on(golden_ppo::check(device, 1e-3)) {
+    if let Err(error) = pollster::block_on(golden_ppo::check(open(), 1e-3)) {
+        panic!("{error:#}");
+    }
+}
+
+#[test]
+fn the_gpu_agrees_with_pytorchs_gru() {
+    if let Err(error) = pollster::block_on(golden_gru::check(open, 1e-3)) {
         panic!("{error:#}");
     }
 }

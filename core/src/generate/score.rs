@@ -2,7 +2,7 @@
 
 use crate::device::{Data, Device, Program, Source};
 use crate::graph::{Plan, Spec, Tape};
-use crate::model::{Gpt, Params};
+use crate::model::{Architecture, Params};
 use crate::ops;
 use crate::protocol::ModelConfig;
 use crate::{Error, Result};
@@ -25,6 +25,21 @@ impl Scorer {
         batch: usize,
         context: usize,
     ) -> Result<Self> {
+        Self::of(Architecture::Gpt2, device, model, params, batch, context)
+    }
+
+    /// As [`new`](Self::new), for a model of either kind.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn of(
+        architecture: Architecture,
+        device: &mut dyn Device,
+        model: &ModelConfig,
+        params: &Params,
+        batch: usize,
+        context: usize,
+    ) -> Result<Self> {
         if context > model.n_positions {
             return Err(Error::Config(format!(
                 "a row of {} tokens is too long: the model's context is {} (n_positions)",
@@ -33,13 +48,13 @@ impl Scorer {
             )));
         }
         let mut tape = Tape::new();
-        let gpt = Gpt::new(&mut tape, model, params, false)?;
+        let network = architecture.network(&mut tape, model, params, false)?;
         let tokens = tape.buffer("score.tokens", Spec::u32([batch, context]));
         let targets = tape.buffer("score.targets", Spec::u32([batch, context]));
-        let logits = gpt.logits(&mut tape, tokens)?;
-        tape.push("logp", ops::LogProb { vocab: gpt.vocab().0 }, &[logits, targets])?;
+        let logits = network.logits(&mut tape, tokens)?;
+        tape.push("logp", ops::LogProb { vocab: network.vocab().0 }, &[logits, targets])?;
         let program = device.compile(Plan::probing("score", &tape))?;
-        Ok(Self { program, batch, context, vocab: gpt.vocab().0 })
+        Ok(Self { program, batch, context, vocab: network.vocab().0 })
     }
 
     /// The program, for reading nodes after [`score`](Self::score).

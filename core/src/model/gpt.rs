@@ -170,9 +170,11 @@ impl Gpt {
         let (heads, scaled) = (self.config.n_head, self.config.scale_attn_weights);
         for layer in 0..self.config.n_layer {
             x = self.layer(tape, layer, x, |tape, qkv| match self.config.attention {
-                Attention::Flash => Ok(tape.push("attn", ops::FlashAttention { heads, scaled }, &[qkv])?[0]),
+                Attention::Flash => {
+                    Ok(tape.push("attn", ops::FlashAttention::new(heads, scaled), &[qkv])?[0])
+                }
                 Attention::Materialised => {
-                    Ok(tape.push("attn", ops::Attention { heads, scaled }, &[qkv])?[0])
+                    Ok(tape.push("attn", ops::Attention::new(heads, scaled), &[qkv])?[0])
                 }
             })?;
         }

@@ -5,7 +5,9 @@ mod checkpoint;
 mod config;
 mod gpt;
 mod lora;
+mod network;
 mod params;
+mod rnn;
 mod tensors;
 
 pub use archive::{MAX_FILE_BYTES, MAX_ZIP_BYTES};
@@ -15,5 +17,7 @@ use config::scored_shapes;
 pub use config::{MAX_PARAMETERS, MAX_POSITIONS, MAX_VOCAB, check_config, param_shapes};
 pub use gpt::{DecodeInputs, Gpt, forbid};
 pub use lora::Lora;
+pub use network::{Architecture, Network};
 pub use params::{Entry, Params};
+pub use rnn::{Rnn, rnn_like, rnn_parameters, rnn_shapes};
 pub use tensors::Tensor;

@@ -64,6 +64,11 @@ impl Params {
         Self::of(scored_shapes(config))
     }
 
+    /// The layout of a recurrent model ([`Rnn`](super::Rnn)) of this shape.
+    pub fn recurrent(config: &ModelConfig) -> Self {
+        Self::of(super::rnn_shapes(config))
+    }
+
     /// The layout of these matrices and vectors.
     pub(super) fn of(shapes: Vec<(String, Vec<usize>)>) -> Self {
         let mut entries: Vec<Entry> = shapes
@@ -129,6 +134,8 @@ impl Params {
                 (_, SCORE) => 1.0 / (entry.shape[1] as f64 + 1.0).sqrt(),
                 (Init::World, "transformer.wte.weight") => 0.2,
                 (Init::Gpt2, _) | (_, "transformer.wpe.weight") => 0.02,
+                // torch's matrices are [out, in].
+                (Init::World, name) if name.starts_with("rnn.") => 1.0 / (entry.shape[1] as f64).sqrt(),
                 (Init::World, _) => 1.0 / (entry.shape[0] as f64).sqrt(),
             };
             let std = if entry.name.ends_with("c_proj.weight") { std * residual } else { std };

@@ -17,6 +17,7 @@ pub struct Pace {
     per_step: Option<Duration>,
     last: Option<Instant>,
     windows: VecDeque<(Instant, u64)>,
+    total: (u64, Duration),
 }
 
 impl Pace {
@@ -39,6 +40,7 @@ impl Pace {
 
     fn took(&mut self, steps: u64, time: Duration, tokens: u64) {
         self.per_step = Some(time / steps as u32);
+        self.total = (self.total.0 + steps, self.total.1 + time);
         let now = Instant::now();
         if self.windows.is_empty() {
             self.windows.push_back((now - time.min(Duration::from_secs(1)), 0));
@@ -62,6 +64,11 @@ impl Pace {
         let (Some(first), Some(last)) = (self.windows.front(), self.windows.back()) else { return 0.0 };
         let tokens: u64 = self.windows.iter().skip(1).map(|w| w.1).sum();
         tokens as f64 / (last.0 - first.0).as_secs_f64().max(1e-9)
+    }
+
+    /// Mean seconds of a step, over all that were timed.
+    pub fn seconds_per_step(&self) -> f64 {
+        self.total.1.as_secs_f64() / self.total.0.max(1) as f64
     }
 
     /// Forgets the speed so far: the run begins anew.

@@ -8,7 +8,7 @@ use super::plans::{TABLE, scalars, step_state, update_plan};
 use crate::data::{Material, Training};
 use crate::device::{Data, Device, Program, Source};
 use crate::graph::{Plan, Spec, Tape};
-use crate::model::{Gpt, ModelFolder, Params, TrainerState, check_config};
+use crate::model::{Architecture, ModelFolder, Params, TrainerState, check_config};
 use crate::ops::{self, Draw, RING, STATE_WORDS, State};
 use crate::protocol::{ModelConfig, RunConfig, TrainConfig};
 use crate::text::Tokenizer;
@@ -49,6 +49,7 @@ pub struct Trainer {
     pub model: ModelConfig,
     /// Where its parameters lie.
     pub params: Params,
+    architecture: Architecture,
     train: TrainConfig,
     seed: u32,
     training: Training,
@@ -67,6 +68,21 @@ impl Trainer {
     /// # Errors
     /// [`Error::Config`] for settings out of range, and the device's errors.
     pub fn new(
+        device: Box<dyn Device>,
+        model: &ModelConfig,
+        train: &TrainConfig,
+        seed: u32,
+        material: Material,
+    ) -> Result<Self> {
+        Self::of(Architecture::Gpt2, device, model, train, seed, material)
+    }
+
+    /// As [`new`](Self::new), for a model of either kind.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn of(
+        architecture: Architecture,
         mut device: Box<dyn Device>,
         model: &ModelConfig,
         train: &TrainConfig,
@@ -75,13 +91,14 @@ impl Trainer {
     ) -> Result<Self> {
         check_config(model)?;
         check_train(train)?;
-        let params = Params::new(model);
+        let params = architecture.params(model);
         let windows = 1 + (material.validation.len().saturating_sub(model.n_positions + 1)) / material.stride;
         let windows = windows.min(VALIDATION_WINDOWS);
         let batch = train.batch.min(windows);
-        let micro = device.compile(micro_plan(model, train, &params, &material.training, false)?)?;
+        let micro =
+            device.compile(micro_plan(architecture, model, train, &params, &material.training, false)?)?;
         let update = device.compile(update_plan("", train, &params, 1)?)?;
-        let validate = device.compile(validation_plan(model, &params, &material, batch)?)?;
+        let validate = device.compile(validation_plan(architecture, model, &params, &material, batch)?)?;
         device.write("validation", 0, &Data::U32(material.validation))?;
         if let Training::Text(tokens) = &material.training {
             device.write("corpus", 0, &Data::U32(tokens.clone()))?;
@@ -90,6 +107,7 @@ impl Trainer {
             device,
             model: model.clone(),
             params,
+            architecture,
             train: train.clone(),
             seed,
             training: material.training,
@@ -143,6 +161,11 @@ impl Trainer {
         run: Option<&RunConfig>,
         tokenizer: Option<Tokenizer>,
     ) -> Result<ModelFolder> {
+        if self.architecture != Architecture::Gpt2 {
+            return Err(Error::Config(
+                "only a GPT-2 can be saved: the recurrent model is for comparison".into(),
+            ));
+        }
         let flat = self.tensors().await?;
         let trainer = run.map(|run| TrainerState {
             run: run.clone(),
@@ -311,6 +334,7 @@ pub(super) fn check_train(train: &TrainConfig) -> Result<()> {
 
 /// Scalars, batch, forward, loss, backward: gradients are added to `grads`. `probe` keeps every node.
 pub(crate) fn micro_plan(
+    architecture: Architecture,
     model: &ModelConfig,
     train: &TrainConfig,
     params: &Params,
@@ -318,7 +342,7 @@ pub(crate) fn micro_plan(
     probe: bool,
 ) -> Result<Plan> {
     let mut tape = Tape::new();
-    let gpt = Gpt::new(&mut tape, model, params, true)?;
+    let network = architecture.network(&mut tape, model, params, true)?;
     let state = scalars(&mut tape)?;
     let context = model.n_positions;
     let (len, stride, draw) = match training {
@@ -328,8 +352,8 @@ pub(crate) fn micro_plan(
     let corpus = tape.buffer("corpus", Spec::u32([len]));
     let op = ops::Batch { batch: train.batch, context, stride, draw };
     let batch = tape.push("batch", op, &[corpus, state])?;
-    let logits = gpt.logits(&mut tape, batch[0])?;
-    let logp = tape.push("logp", ops::LogProb { vocab: gpt.vocab().0 }, &[logits, batch[1]])?[0];
+    let logits = network.logits(&mut tape, batch[0])?;
+    let logp = tape.push("logp", ops::LogProb { vocab: network.vocab().0 }, &[logits, batch[1]])?[0];
     let loss = tape.buffer("metrics", Spec::float([1]));
     let seed = tape.activation("seed".into(), tape.spec(logp).clone());
     let scale = 1.0 / train.accumulate as f64;
@@ -339,16 +363,22 @@ pub(crate) fn micro_plan(
 }
 
 /// Forward over `batch` held-out windows; their mean loss is added to `validation.loss`.
-fn validation_plan(model: &ModelConfig, params: &Params, material: &Material, batch: usize) -> Result<Plan> {
+fn validation_plan(
+    architecture: Architecture,
+    model: &ModelConfig,
+    params: &Params,
+    material: &Material,
+    batch: usize,
+) -> Result<Plan> {
     let mut tape = Tape::new();
-    let gpt = Gpt::new(&mut tape, model, params, false)?;
+    let network = architecture.network(&mut tape, model, params, false)?;
     let state = scalars(&mut tape)?;
     let corpus = tape.buffer("validation", Spec::u32([material.validation.len()]));
     let op =
         ops::Batch { batch, context: model.n_positions, stride: material.stride, draw: Draw::Sequential };
     let batch = tape.push("batch", op, &[corpus, state])?;
-    let logits = gpt.logits(&mut tape, batch[0])?;
-    let logp = tape.push("logp", ops::LogProb { vocab: gpt.vocab().0 }, &[logits, batch[1]])?[0];
+    let logits = network.logits(&mut tape, batch[0])?;
+    let logp = tape.push("logp", ops::LogProb { vocab: network.vocab().0 }, &[logits, batch[1]])?[0];
     let loss = tape.buffer("validation.loss", Spec::float([1]));
     let seed = tape.activation("seed".into(), tape.spec(logp).clone());
     tape.push_into(ops::Pretrain { scale: 1.0 }, &[logp], &[loss, seed])?;

@@ -1,6 +1,7 @@
 //! The recipes: what each lesson runs, and the checks it must pass. The same code runs behind the page and
 //! behind the command `gradus run`; only the [`Host`] differs.
 
+pub mod attention;
 pub mod base;
 pub mod dpo;
 mod models;

@@ -27,14 +27,31 @@ pub async fn pretrain(
     let model = ModelConfig { vocab_size: tokenizer.vocab_size(), ..model.clone() };
     let mut trainer = Trainer::new(course.take_device()?, &model, train, course.seed, material)?;
     trainer.init()?;
-    let mut pace = Pace::default();
-    while trainer.step() < train.steps {
+    advance(course, run, &mut trainer, &mut Pace::default(), train, train.steps).await?;
+    let folder = trainer.folder(None, Some(tokenizer)).await?;
+    course.put_back(trainer.into_device());
+    Ok(folder)
+}
+
+/// Goes on with a run up to step `until`, as [`pretrain`] does.
+///
+/// # Errors
+/// As [`pretrain`].
+pub(super) async fn advance(
+    course: &mut Course<'_>,
+    run: &str,
+    trainer: &mut Trainer,
+    pace: &mut Pace,
+    train: &TrainConfig,
+    until: u64,
+) -> Result<()> {
+    while trainer.step() < until {
         let now = trainer.step();
         let validation = match train.validate_every {
             0 => u64::MAX,
             every => every - now % every,
         };
-        let steps = pace.due(0).min(train.steps - now).min(validation).min(trainer.most_steps());
+        let steps = pace.due(0).min(until - now).min(validation).min(trainer.most_steps());
         let measured = pace.time(steps, trainer.tokens_per_step(), async {
             trainer.submit(steps)?;
             trainer.collect().await
@@ -58,7 +75,5 @@ pub async fn pretrain(
             course.metrics(run, step, &[("eval_loss", loss)]).await?;
         }
     }
-    let folder = trainer.folder(None, Some(tokenizer)).await?;
-    course.put_back(trainer.into_device());
-    Ok(folder)
+    Ok(())
 }

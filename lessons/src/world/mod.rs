@@ -29,6 +29,8 @@ pub use vocabulary::{
     PLACE, USER, VERB, text, token, vocabulary,
 };
 
+pub(crate) use vocabulary::word;
+
 /// The world: its tables, and the costs that follow from them.
 #[derive(Clone, Debug)]
 pub struct World {

@@ -8,6 +8,7 @@ mod gpt;
 mod layers;
 mod ppo;
 mod recurrent;
+mod traffic;
 mod training;
 mod tuning;
 

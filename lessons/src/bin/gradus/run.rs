@@ -124,6 +124,7 @@ async fn lesson_on(lesson: Option<Lesson>, course: &mut Course<'_>) -> gradus_co
             base(course).await?;
             Ok(Outcomes { checks: Vec::new(), figures: serde_json::Value::Null })
         }
+        Some(Lesson::Attention) => recipe!(attention, course),
         Some(Lesson::Dpo) => recipe!(dpo, course),
         Some(Lesson::Rlhf) => recipe!(rlhf, course),
         Some(Lesson::Sft) => recipe!(sft, course),
