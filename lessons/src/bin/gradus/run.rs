@@ -126,9 +126,9 @@ async fn lesson_on(lesson: Option<Lesson>, course: &mut Course<'_>) -> gradus_co
         }
         Some(Lesson::Attention) => recipe!(attention, course),
         Some(Lesson::Dpo) => recipe!(dpo, course),
-        Some(Lesson::Sft) => recipe!(sft, course),
         Some(Lesson::Rlhf) => recipe!(rlhf, course),
         Some(Lesson::FewShot) => recipe!(few_shot, course),
+        Some(Lesson::Sft) => recipe!(sft, course),
         Some(lesson) => Err(gradus_core::Error::Config(format!("{} has no recipe yet", lesson.slug()))),
     }
 }

@@ -1,6 +1,7 @@
 //! `gradus train`: fine-tunes a model on the user's own data, under TRL's names.
 
 mod data;
+mod ppo;
 
 use super::{Device, Outcome, open};
 use clap::{Subcommand, ValueEnum};
@@ -30,6 +31,8 @@ enum Kind {
     Reward(Reward),
     /// Direct preference optimisation on lines of {"prompt", "chosen", "rejected"}.
     Dpo(Dpo),
+    /// PPO against a reward model on lines of {"prompt"}.
+    Ppo(ppo::Args),
 }
 
 #[derive(clap::Args)]
@@ -138,6 +141,37 @@ struct Common {
     device: Option<Device>,
 }
 
+impl Common {
+    fn optimizer(&self, steps: u64, batch: usize, lr: f64) -> TrainConfig {
+        TrainConfig {
+            steps,
+            batch,
+            accumulate: 1,
+            lr: self.lr.unwrap_or(lr),
+            warmup: self.warmup,
+            schedule: match self.lr_schedule {
+                ScheduleArg::Constant => Schedule::Constant,
+                ScheduleArg::Cosine => Schedule::Cosine,
+                ScheduleArg::Linear => Schedule::Linear,
+            },
+            beta1: self.beta1,
+            beta2: self.beta2,
+            eps: self.eps,
+            weight_decay: self.weight_decay,
+            max_grad_norm: self.max_grad_norm,
+            validate_every: 0,
+            checkpoint_every: 0,
+        }
+    }
+
+    /// The file of one JSON object a step, if one was asked for.
+    fn log(&self) -> Result<Option<BufWriter<File>>, String> {
+        let Some(path) = &self.log else { return Ok(None) };
+        let made = File::create(path).map_err(|e| format!("{} cannot be written: {e}", path.display()))?;
+        Ok(Some(BufWriter::new(made)))
+    }
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum ScheduleArg {
     Constant,
@@ -174,6 +208,7 @@ pub(crate) fn run(args: Args) -> Outcome {
             };
             (common, Job { objective: Objective::Reward, fields: PAIR, lr: 1e-4, lora: None, rows })
         }
+        Kind::Ppo(args) => return pollster::block_on(ppo::train(&args)),
         Kind::Dpo(Dpo { common, adapters, beta, label_smoothing, nll }) => {
             let loss = dpo::Dpo { beta, label_smoothing, nll };
             let rows = |line: &Line| line.answers.iter().map(|a| Example::answer(&line.prompt, a)).collect();
@@ -194,25 +229,7 @@ async fn train(args: &Common, job: &Job) -> Outcome {
     let context = context(args, job, &folder, &lines)?;
     let rows = args.batch * groups[0].len();
     let steps = args.steps.unwrap_or(groups.len().div_ceil(args.batch) as u64);
-    let train = TrainConfig {
-        steps,
-        batch: rows,
-        accumulate: 1,
-        lr: args.lr.unwrap_or(job.lr),
-        warmup: args.warmup,
-        schedule: match args.lr_schedule {
-            ScheduleArg::Constant => Schedule::Constant,
-            ScheduleArg::Cosine => Schedule::Cosine,
-            ScheduleArg::Linear => Schedule::Linear,
-        },
-        beta1: args.beta1,
-        beta2: args.beta2,
-        eps: args.eps,
-        weight_decay: args.weight_decay,
-        max_grad_norm: args.max_grad_norm,
-        validate_every: 0,
-        checkpoint_every: 0,
-    };
+    let train = args.optimizer(steps, rows, job.lr);
     let tuning = Tuning { objective: job.objective, train, context, lora: job.lora, forbidden: Vec::new() };
     let device = open(args.device, &folder.config, rows)?;
     let name = device.name();
@@ -221,14 +238,7 @@ async fn train(args: &Common, job: &Job) -> Outcome {
     if let Objective::Dpo { .. } = job.objective {
         reference(&mut tuner, &mut groups, rows, context).await?;
     }
-    let mut log = match &args.log {
-        Some(path) => {
-            let made =
-                File::create(path).map_err(|e| format!("{} cannot be written: {e}", path.display()))?;
-            Some(BufWriter::new(made))
-        }
-        None => None,
-    };
+    let mut log = args.log()?;
     let start = std::time::Instant::now();
     let mut order = Order::new(groups.len(), !args.no_shuffle, args.seed);
     let mut last = Value::Null;
