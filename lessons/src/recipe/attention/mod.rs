@@ -16,7 +16,7 @@ use crate::material::WorldRows;
 use crate::world::{EOS, Kind, MADE_UP, Mix, word};
 use gradus_core::data::Material;
 use gradus_core::generate::Scorer;
-use gradus_core::model::{Architecture, Params, rnn_like, rnn_parameters};
+use gradus_core::model::{Architecture, rnn_like, rnn_parameters};
 use gradus_core::protocol::{Attention, Init, ModelConfig, Schedule, TrainConfig};
 use gradus_core::text::bigram_loss;
 use gradus_core::train::{Pace, Trainer};
