@@ -17,17 +17,22 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     let b = i / C / T;
     let matrix = (b * H + h) * T * T;
     var dq = 0.0;
-    for (var j = 0u; j <= t; j++) {
+    let seen = select(T, t + 1u, CAUSAL);
+    for (var j = 0u; j < seen; j++) {
         dq += ds[matrix + t * T + j] * qkv[query(b, j, h) + C + d];
+        reads(2u);
     }
     var dk = 0.0;
     var dv = 0.0;
-    for (var j = t; j < T; j++) {
+    for (var j = select(0u, t, CAUSAL); j < T; j++) {
         dk += ds[matrix + j * T + t] * qkv[query(b, j, h) + d];
         dv += probs[matrix + j * T + t] * dout[output(b, j, h) + d];
+        reads(4u);
     }
     let at = query(b, t, h) + d;
     dqkv[at] = dq;
     dqkv[at + C] = dk;
     dqkv[at + 2u * C] = dv;
+    writes(3u);
+    settle();
 }

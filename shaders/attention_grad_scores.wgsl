@@ -17,22 +17,29 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     let b = line / T / H;
     let out = output(b, row, h);
     let p = line * T;
+    let seen = select(T, row + 1u, CAUSAL);
     var sum = 0.0;
-    for (var j = thread; j <= row; j += THREADS) {
+    for (var j = thread; j < seen; j += THREADS) {
         let v = query(b, j, h) + 2u * C;
         var dp = 0.0;
         for (var d = 0u; d < D; d++) {
             dp += dout[out + d] * qkv[v + d];
+            reads(2u);
         }
         ds[p + j] = dp;
         sum += probs[p + j] * dp;
+        reads(1u);
+        writes(1u);
     }
     sum = sum_all(thread, sum);
     for (var j = thread; j < T; j += THREADS) {
         var d = 0.0;
-        if j <= row {
+        if j < seen {
             d = SCALE * probs[p + j] * (ds[p + j] - sum);
+            reads(2u);
         }
         ds[p + j] = d;
+        writes(1u);
     }
+    settle();
 }

@@ -8,17 +8,19 @@ fn put(at: u32, value: f32) {
     o[at] = value;
 }
 
-@compute @workgroup_size(32)
+@compute @workgroup_size(ROWS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
     let h = group.y;
     let b = group.z;
     let row = group.x * ROWS + thread;
-    let q = scaled(row_of_qkv(query(b, min(row, T - 1u), h)), SCALE);
+    var q = Row();
+    if row < T {
+        q = scaled(row_of_qkv(query(b, row, h)), SCALE);
+    }
     var sum = Row();
     var largest = -1e30;
     var weight = 0.0;
-    // Tiles above the diagonal are skipped.
-    let end = min(T, group.x * ROWS + ROWS);
+    let end = last_key(group.x);
     for (var start = 0u; start < end; start += TILE) {
         bring_keys(b, h, start, thread);
         let seen = seen_keys(row, start);
@@ -39,5 +41,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     if row < T {
         put_row(output(b, row, h), scaled(sum, 1.0 / weight));
         lse[(b * H + h) * T + row] = largest + log(weight);
+        writes(1u);
     }
+    settle();
 }

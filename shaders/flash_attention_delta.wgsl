@@ -14,6 +14,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     var sum = 0.0;
     for (var d = 0u; d < D; d++) {
         sum += o[at + d] * dout[at + d];
+        reads(2u);
     }
     delta[i] = sum;
+    writes(1u);
+    settle();
 }

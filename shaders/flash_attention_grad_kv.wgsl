@@ -6,36 +6,47 @@
 @group(0) @binding(3) var<storage, read> delta: array<f32>;
 @group(0) @binding(4) var<storage, read_write> dqkv: array<f32>;
 
-// Brings the tile of Q (scaled) and dO that begins at row `start` into workgroup memory.
+var<workgroup> stats: array<vec2f, TILE>;
+
+// Brings the tile of Q (scaled), dO, log-sum-exp and delta that begins at row `start` into workgroup memory,
+// as far as there are rows.
 fn bring_queries(b: u32, h: u32, start: u32, thread: u32) {
     workgroupBarrier();
-    for (var i = thread; i < TILE * D4; i += ROWS) {
-        let t = min(start + i / D4, T - 1u);
+    let there = min(TILE, T - start);
+    for (var i = thread; i < there; i += ROWS) {
+        stats[i] = stats_of((b * H + h) * T + start + i);
+    }
+    for (var i = thread; i < there * D4; i += ROWS) {
+        let t = start + i / D4;
         tile_a[i] = four_of_qkv(query(b, t, h), i % D4) * SCALE;
         tile_b[i] = four_of_dout(output(b, t, h), i % D4);
     }
     workgroupBarrier();
 }
 
-@compute @workgroup_size(32)
+@compute @workgroup_size(ROWS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
     let h = group.y;
     let b = group.z;
     let row = group.x * ROWS + thread;
-    let mine = query(b, min(row, T - 1u), h);
-    let k = row_of_qkv(mine + C);
-    let v = row_of_qkv(mine + 2u * C);
+    let mine = query(b, row, h);
+    var k = Row();
+    var v = Row();
+    if row < T {
+        k = row_of_qkv(mine + C);
+        v = row_of_qkv(mine + 2u * C);
+    }
     var dk = Row();
     var dv = Row();
-    // Queries before this workgroup's first key see none of its keys.
-    for (var start = group.x * ROWS; start < T; start += TILE) {
+    // Tiles of queries before this workgroup's first key see none of its keys.
+    let first = select(0u, group.x * ROWS / TILE * TILE, CAUSAL);
+    for (var start = first; start < T; start += TILE) {
         bring_queries(b, h, start, thread);
-        let line = (b * H + h) * T + start;
         let last = min(TILE, T - start);
-        for (var j = max(row, start) - start; j < last; j++) {
-            let p = exp(dot_a(k, j) - lse[line + j]);
+        for (var j = select(0u, max(row, start) - start, CAUSAL); j < last; j++) {
+            let p = exp(dot_a(k, j) - stats[j].x);
             // Queries carry SCALE already, so dK needs no further factor.
-            let ds = p * (dot_b(v, j) - delta[line + j]);
+            let ds = p * (dot_b(v, j) - stats[j].y);
             dk = plus_a(dk, ds, j);
             dv = plus_b(dv, p, j);
         }
@@ -44,4 +55,5 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
         put_row(mine + C, dk);
         put_row(mine + 2u * C, dv);
     }
+    settle();
 }

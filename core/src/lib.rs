@@ -11,6 +11,7 @@
 //!
 //! Letters: `B` batch, `T` time, `C` channels, `H` heads, `D` head size, `V` vocabulary, `L` layers.
 
+pub mod attention;
 pub mod data;
 pub mod device;
 pub mod error;

@@ -1,9 +1,7 @@
 // What the flash attention kernels share: a thread holds one row in registers, a workgroup passes tiles
-// of other rows through workgroup memory. Rows are padded with zeros to whole vectors; tiles shrink with
-// D, so that two of them fit 16 KiB.
-const ROWS: u32 = 32u;
+// of other rows through workgroup memory. ROWS are the workgroup's, TILE those of a tile
+// (core/src/attention/tiles.rs). Rows are padded with zeros to whole vectors.
 const D4: u32 = (D + 3u) / 4u;
-const TILE: u32 = min(ROWS, 512u / D4);
 const REST: u32 = max(D4, 17u) - 16u;
 
 // Two tiles of TILE rows: K and V, or Q and dO.
@@ -32,14 +30,19 @@ struct Row {
     rest: array<vec4f, REST>,
 }
 
-fn masked(i: u32, v: vec4f) -> vec4f {
-    return select(vec4f(), v, vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u) < vec4u(D));
-}
-
+// Nothing beyond D is loaded, only then are counts exact.
 fn four_of_qkv(at: u32, i: u32) -> vec4f {
     let j = at + 4u * i;
-    let last = at + D - 1u;
-    return masked(i, vec4f(qkv[j], qkv[min(j + 1u, last)], qkv[min(j + 2u, last)], qkv[min(j + 3u, last)]));
+    if D % 4u == 0u {
+        reads(4u);
+        return vec4f(qkv[j], qkv[j + 1u], qkv[j + 2u], qkv[j + 3u]);
+    }
+    var v = vec4f(qkv[j], 0.0, 0.0, 0.0);
+    if 4u * i + 1u < D { v.y = qkv[j + 1u]; }
+    if 4u * i + 2u < D { v.z = qkv[j + 2u]; }
+    if 4u * i + 3u < D { v.w = qkv[j + 3u]; }
+    reads(min(4u, D - 4u * i));
+    return v;
 }
 
 fn row_of_qkv(at: u32) -> Row {
@@ -189,6 +192,7 @@ fn put_four(at: u32, i: u32, v: vec4f) {
     if d + 1u < D { put(at + d + 1u, v.y); }
     if d + 2u < D { put(at + d + 2u, v.z); }
     if d + 3u < D { put(at + d + 3u, v.w); }
+    writes(min(4u, D - d));
 }
 
 fn put_row(at: u32, row: Row) {

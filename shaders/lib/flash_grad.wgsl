@@ -1,7 +1,21 @@
 fn four_of_dout(at: u32, i: u32) -> vec4f {
     let j = at + 4u * i;
-    let last = at + D - 1u;
-    return masked(i, vec4f(dout[j], dout[min(j + 1u, last)], dout[min(j + 2u, last)], dout[min(j + 3u, last)]));
+    if D % 4u == 0u {
+        reads(4u);
+        return vec4f(dout[j], dout[j + 1u], dout[j + 2u], dout[j + 3u]);
+    }
+    var v = vec4f(dout[j], 0.0, 0.0, 0.0);
+    if 4u * i + 1u < D { v.y = dout[j + 1u]; }
+    if 4u * i + 2u < D { v.z = dout[j + 2u]; }
+    if 4u * i + 3u < D { v.w = dout[j + 3u]; }
+    reads(min(4u, D - 4u * i));
+    return v;
+}
+
+// Log-sum-exp and delta of a query row.
+fn stats_of(line: u32) -> vec2f {
+    reads(2u);
+    return vec2f(lse[line], delta[line]);
 }
 
 fn row_of_dout(at: u32) -> Row {

@@ -221,6 +221,7 @@ pub(crate) fn adamw(batch: usize) -> TrainConfig {
     }
 }
 
+/// Relative L2 distance within `tolerance`.
 pub(crate) fn close(name: &str, got: &[f32], expected: &[f32], tolerance: f64) -> Result<()> {
     ensure!(got.len() == expected.len(), "{name}: {} values, expected {}", got.len(), expected.len());
     let square = |x: f32| f64::from(x) * f64::from(x);

@@ -12,6 +12,7 @@ pub mod conformance;
 pub mod golden;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod golden_gru;
+pub mod golden_ppo;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod host;
 pub mod reference;
@@ -20,5 +21,7 @@ pub mod sampling;
 pub mod session;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod site;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod tuning;
 #[cfg(target_arch = "wasm32")]
 pub mod webgpu;

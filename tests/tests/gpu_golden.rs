@@ -2,7 +2,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 use gradus_core::device::{Device, gpu::Gpu};
-use gradus_tests::{golden, golden_gru};
+use gradus_tests::{golden, golden_gru, golden_ppo};
 
 fn open() -> Box<dyn Device> {
     Box::new(pollster::block_on(Gpu::open()).expect("a GPU adapter"))
@@ -12,6 +12,13 @@ fn open() -> Box<dyn Device> {
 fn the_gpu_agrees_with_pytorch() {
     println!("golden fixtures on {}", open().name());
     if let Err(error) = pollster::block_on(golden::check(open, 1e-3)) {
+        panic!("{error:#}");
+    }
+}
+
+#[test]
+fn ppo_on_the_gpu_agrees_with_pytorch() {
+    if let Err(error) = pollster::block_on(golden_ppo::check(open(), 1e-3)) {
         panic!("{error:#}");
     }
 }

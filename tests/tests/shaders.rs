@@ -3,7 +3,7 @@
 //! limits.
 #![cfg(not(target_arch = "wasm32"))]
 
-use gradus_core::device::gpu::shaders::{KERNELS, source};
+use gradus_core::device::gpu::shaders::{COUNTING, KERNELS, source};
 use gradus_core::graph::{DType, Location, Spec};
 use gradus_core::ops::Dispatch;
 use gradus_tests::cases;
@@ -111,7 +111,7 @@ fn element(module: &Module, ty: naga::Handle<naga::Type>) -> Option<(ScalarKind,
         return None;
     };
     match module.types[base].inner {
-        TypeInner::Scalar(scalar) if scalar.width == 4 => Some((scalar.kind, 1)),
+        TypeInner::Scalar(scalar) | TypeInner::Atomic(scalar) if scalar.width == 4 => Some((scalar.kind, 1)),
         TypeInner::Vector { size, scalar } if scalar.width == 4 => Some((scalar.kind, size as usize)),
         _ => None,
     }
@@ -149,12 +149,12 @@ fn words(text: &str) -> BTreeSet<&str> {
 fn every_constant_is_used() {
     let mut unused = BTreeSet::new();
     for launch in launches() {
-        let (_, text) = KERNELS
-            .iter()
-            .find(|(name, _)| *name == launch.dispatch.shader)
-            .unwrap_or_else(|| panic!("no kernel {}", launch.dispatch.shader));
-        let words = words(text);
-        let names = launch.dispatch.constants.iter().map(|(name, _)| *name);
+        let names: Vec<&str> = launch.dispatch.constants.iter().map(|(name, _)| *name).collect();
+        // A kernel's text is what follows its constants, a line each.
+        let text: Vec<&str> = launch.source.lines().skip(names.len()).collect();
+        let text = text.join("\n");
+        let words = words(&text);
+        let names = names.into_iter();
         unused.extend(names.filter(|n| !words.contains(n)).map(|n| (launch.dispatch.shader, n)));
     }
     assert!(unused.is_empty(), "constants that no kernel uses: {unused:?}");
@@ -178,6 +178,10 @@ fn every_file_in_shaders_is_reached_from_an_op() {
     assert_eq!(there, embedded, "files and kernels that the device knows");
     for path in files(&folder.join("lib")) {
         let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        assert!(KERNELS.iter().any(|k| k.1.contains(&text)), "no kernel includes {}", path.display());
+        assert!(
+            KERNELS.iter().chain(COUNTING).any(|k| k.1.contains(&text)),
+            "no kernel includes {}",
+            path.display()
+        );
     }
 }

@@ -3,6 +3,7 @@
 pub mod cpu;
 #[cfg(feature = "gpu")]
 pub mod gpu;
+pub mod timer;
 
 use crate::Result;
 use crate::graph::{Plan, Spec};
@@ -53,6 +54,9 @@ pub enum Source {
 /// A read-back under way. Not `Send`: browsers hand out their promises on one thread.
 pub type Reading<'a> = Pin<Box<dyn Future<Output = Result<Data>> + 'a>>;
 
+/// A time under way, if the device has a clock of its own.
+pub type Seconds<'a> = Pin<Box<dyn Future<Output = Result<Option<f64>>> + 'a>>;
+
 /// What every device can do. Nothing above this line knows which one it is.
 pub trait Device {
     /// The adapter's or processor path's name.
@@ -86,6 +90,12 @@ pub trait Device {
 
     /// Reads back, after everything submitted so far.
     fn read(&mut self, source: Source) -> Reading<'_>;
+
+    /// Runs a program and says how long its kernels took by the device's own clock; None where it has none,
+    /// and then nothing may have run. [`timer::time`] falls back on the wall clock.
+    fn timestamps(&mut self, _: Program) -> Seconds<'_> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 
     /// Shape of a node that [`read`](Self::read) can deliver.
     fn node(&self, program: Program, name: &str) -> Option<Spec>;

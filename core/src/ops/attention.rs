@@ -1,7 +1,7 @@
-//! Causal self-attention with its `[T, T]` matrix written out (Vaswani et al. 2017, §3.2.1):
+//! Self-attention with its `[T, T]` matrix written out (Vaswani et al. 2017, §3.2.1):
 //! `softmax(Q·Kᵀ/√D + mask)·V`. What flash attention computes without the matrix.
 
-use super::{Dispatch, Op, expect, f, groups, no_gradient, u};
+use super::{Dispatch, Form, Op, attention_counted as counted, expect, f, groups, no_gradient, u};
 use crate::Result;
 use crate::device::cpu::{Io, Real};
 use crate::graph::{Backward, Spec, Step};
@@ -37,9 +37,9 @@ impl Sizes {
     }
 
     /// One workgroup a line of the `[B, H, T, T]` matrix.
-    fn lines(&self, shader: &'static str) -> Dispatch {
+    fn lines(&self, shader: &'static str, form: Form, counter: usize) -> Dispatch {
         let lines = self.b * self.h * self.t;
-        let constants = [self.constants(), vec![u("LINES", lines)]].concat();
+        let constants = [self.constants(), vec![u("LINES", lines)], form.constants(counter)].concat();
         Dispatch { shader, constants, workgroups: groups(lines, 1) }
     }
 
@@ -63,13 +63,20 @@ pub(super) fn scale(d: usize, scaled: bool) -> f64 {
     if scaled { 1.0 / (d as f64).sqrt() } else { 1.0 }
 }
 
-/// reads qkv `[B, T, 3C]`; writes o `[B, T, C]`, probs `[B, H, T, T]`.
+/// reads qkv `[B, T, 3C]`; writes o `[B, T, C]`, probs `[B, H, T, T]`, and adds to a counter, if counted.
 #[derive(Debug)]
 pub struct Attention {
     /// H.
     pub heads: usize,
-    /// Whether scores are divided by √D.
-    pub scaled: bool,
+    /// Causal or full, counted or not.
+    pub form: Form,
+}
+
+impl Attention {
+    /// Causal, not counted: what models are made of. `scaled`: scores are divided by √D.
+    pub fn new(heads: usize, scaled: bool) -> Self {
+        Self { heads, form: Form::model(scaled) }
+    }
 }
 
 impl Op for Attention {
@@ -78,25 +85,30 @@ impl Op for Attention {
     }
 
     fn outputs(&self) -> &'static [&'static str] {
-        &["", "probs"]
+        if self.form.counted { &["", "probs", "traffic"] } else { &["", "probs"] }
     }
 
     fn infer(&self, reads: &[Spec]) -> Result<Vec<Spec>> {
         let s = Sizes::check(self.name(), reads, self.heads)?;
-        Ok(vec![Spec::float([s.b, s.t, s.c()]), Spec::float([s.b, s.h, s.t, s.t])])
+        let writes = vec![Spec::float([s.b, s.t, s.c()]), Spec::float([s.b, s.h, s.t, s.t])];
+        Ok(self.form.with_counter(writes))
     }
 
     #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
-        let s = Sizes::of(io.read_spec(0), self.heads, self.scaled);
+        if self.form.counted {
+            return counted::forward(io, self.heads, self.form);
+        }
+        let s = Sizes::of(io.read_spec(0), self.heads, self.form.scaled);
         let (qkv, o, probs) = (io.f(0), io.out(0), io.out(1));
         let (t, d, c, row) = (s.t, s.d, s.c(), 3 * s.c());
         for (i, q, out) in s.heads() {
             let p = &mut probs[i * t * t..][..t * t];
             F::gemm([t, t, d], (&qkv[q..], [row, 1]), (&qkv[q + c..], [1, row]), (p, t), false);
             for (r, p) in p.chunks_exact_mut(t).enumerate() {
-                softmax(&mut p[..=r], F::of(s.scale()));
-                p[r + 1..].fill(F::zero());
+                let (seen, unseen) = p.split_at_mut(self.form.seen(r, t));
+                softmax(seen, F::of(s.scale()));
+                unseen.fill(F::zero());
             }
             F::gemm([t, d, t], (p, [t, 1]), (&qkv[q + 2 * c..], [row, 1]), (&mut o[out..], c), false);
         }
@@ -104,15 +116,16 @@ impl Op for Attention {
 
     fn vjp(&self, back: &mut Backward<'_>, step: &Step) -> Result<()> {
         let Some(d) = back.only(step) else { return Ok(()) };
-        let (qkv, probs, scaled) = (step.reads[0], step.writes[1], self.scaled);
-        let scores = back.push(probs, AttentionGradScores { heads: self.heads, scaled }, &[qkv, d, probs])?;
-        let dqkv = back.push(qkv, AttentionGrad { heads: self.heads }, &[qkv, d, probs, scores])?;
+        let (qkv, probs) = (step.reads[0], step.writes[1]);
+        let (heads, form) = (self.heads, self.form.uncounted());
+        let scores = back.push(probs, AttentionGradScores { heads, form }, &[qkv, d, probs])?;
+        let dqkv = back.push(qkv, AttentionGrad { heads, form }, &[qkv, d, probs, scores])?;
         back.set(qkv, dqkv)
     }
 
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
-        let s = Sizes::of(&reads[0], self.heads, self.scaled);
-        s.lines("attention")
+        let s = Sizes::of(&reads[0], self.heads, self.form.scaled);
+        s.lines("attention", self.form, 3)
     }
 }
 
@@ -126,13 +139,13 @@ pub(super) fn softmax<F: Real>(x: &mut [F], scale: F) {
 }
 
 /// reads qkv, do `[B, T, C]`, probs; writes the gradient of the unscaled scores `[B, H, T, T]`:
-/// `SCALE · P ∘ (dO·Vᵀ − rowsum(P ∘ dO·Vᵀ))`.
+/// `SCALE · P ∘ (dO·Vᵀ − rowsum(P ∘ dO·Vᵀ))`; and adds to a counter, if counted.
 #[derive(Debug)]
 pub struct AttentionGradScores {
     /// H.
     pub heads: usize,
-    /// Whether scores are divided by √D.
-    pub scaled: bool,
+    /// Causal or full, counted or not.
+    pub form: Form,
 }
 
 impl Op for AttentionGradScores {
@@ -142,12 +155,15 @@ impl Op for AttentionGradScores {
 
     fn infer(&self, reads: &[Spec]) -> Result<Vec<Spec>> {
         let s = Sizes::check(self.name(), reads, self.heads)?;
-        Ok(vec![Spec::float([s.b, s.h, s.t, s.t])])
+        Ok(self.form.with_counter(vec![Spec::float([s.b, s.h, s.t, s.t])]))
     }
 
     #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
-        let s = Sizes::of(io.read_spec(0), self.heads, self.scaled);
+        if self.form.counted {
+            return counted::grad_scores(io, self.heads, self.form);
+        }
+        let s = Sizes::of(io.read_spec(0), self.heads, self.form.scaled);
         let (qkv, dout, probs, ds) = (io.f(0), io.f(1), io.f(2), io.out(0));
         let (t, d, c, row) = (s.t, s.d, s.c(), 3 * s.c());
         for (i, q, out) in s.heads() {
@@ -167,16 +183,19 @@ impl Op for AttentionGradScores {
     }
 
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
-        let s = Sizes::of(&reads[0], self.heads, self.scaled);
-        s.lines("attention_grad_scores")
+        let s = Sizes::of(&reads[0], self.heads, self.form.scaled);
+        s.lines("attention_grad_scores", self.form, 4)
     }
 }
 
-/// reads qkv, do, probs, ds `[B, H, T, T]`; writes dqkv `[B, T, 3C]`: `dQ = dS·K, dK = dSᵀ·Q, dV = Pᵀ·dO`.
+/// reads qkv, do, probs, ds `[B, H, T, T]`; writes dqkv `[B, T, 3C]`: `dQ = dS·K, dK = dSᵀ·Q, dV = Pᵀ·dO`;
+/// and adds to a counter, if counted.
 #[derive(Debug)]
 pub struct AttentionGrad {
     /// H.
     pub heads: usize,
+    /// Causal or full, counted or not.
+    pub form: Form,
 }
 
 impl Op for AttentionGrad {
@@ -186,12 +205,15 @@ impl Op for AttentionGrad {
 
     fn infer(&self, reads: &[Spec]) -> Result<Vec<Spec>> {
         Sizes::check(self.name(), reads, self.heads)?;
-        Ok(vec![reads[0].clone()])
+        Ok(self.form.with_counter(vec![reads[0].clone()]))
     }
 
     #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
-        let s = Sizes::of(io.read_spec(0), self.heads, true);
+        if self.form.counted {
+            return counted::grad(io, self.heads, self.form);
+        }
+        let s = Sizes::of(io.read_spec(0), self.heads, self.form.scaled);
         let (qkv, dout, probs, ds, dqkv) = (io.f(0), io.f(1), io.f(2), io.f(3), io.out(0));
         let (t, d, c, row) = (s.t, s.d, s.c(), 3 * s.c());
         for (i, q, out) in s.heads() {
@@ -207,9 +229,10 @@ impl Op for AttentionGrad {
     }
 
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
-        let s = Sizes::of(&reads[0], self.heads, true);
+        let s = Sizes::of(&reads[0], self.heads, self.form.scaled);
         let n = s.b * s.t * s.c();
-        let constants = vec![u("N", n), u("T", s.t), u("H", s.h), u("D", s.d)];
+        let sizes = vec![u("N", n), u("T", s.t), u("H", s.h), u("D", s.d)];
+        let constants = [sizes, self.form.constants(5)].concat();
         Dispatch { shader: "attention_grad", constants, workgroups: groups(n, 64) }
     }
 }

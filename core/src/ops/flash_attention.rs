@@ -1,38 +1,139 @@
-//! Causal self-attention tile by tile: no `[T, T]` matrix is ever stored.
+//! Self-attention tile by tile: no `[T, T]` matrix is ever stored.
 //!
 //! Forward: FlashAttention-2 (Dao 2023, arXiv 2307.08691), algorithm 1. A block of query rows stays in
 //! place while tiles of K and V pass by; each row keeps its largest score m, the sum ℓ of its weights and
 //! the output O so far, and rescales ℓ and O by e^(m − m′) when a larger score m′ turns up. At the end O is
-//! divided by ℓ, and the log-sum-exp m + ln ℓ is kept. Tiles above the diagonal are skipped.
+//! divided by ℓ, and the log-sum-exp m + ln ℓ is kept. Causal: tiles above the diagonal are skipped.
 //!
-//! Backward: algorithm 2, as two kernels so that no atomics are needed and runs repeat to the bit: one
-//! walks Q tiles for each K row, one walks K tiles for each Q row; both recompute P from the log-sum-exp.
+//! The backward pass is in `flash_attention_grad.rs`. Both count the elements they move, if told to
+//! ([`Form::counted`]); the formulas are those of [`traffic`](crate::attention::traffic).
 
 use super::attention::Sizes;
-use super::{Dispatch, Op, groups, no_gradient, u};
-use crate::Result;
+use super::{Dispatch, FlashAttentionDelta, FlashAttentionGradKv, FlashAttentionGradQ, Form, Op, u};
+use crate::attention::{Meter, Tiles, tiles::seen};
 use crate::device::cpu::{Io, Real};
 use crate::graph::{Backward, Spec, Step};
+use crate::{Error, Result};
 
-/// Rows of a tile: queries of a workgroup, one a thread.
-pub(crate) const TILE: usize = 32;
+/// What the CPU device takes where nothing else is asked for.
+pub(super) const CPU_TILES: Tiles = Tiles::square(32);
 
-/// reads qkv `[B, T, 3C]`; writes o `[B, T, C]`, lse `[B, H, T]`.
+/// reads qkv `[B, T, 3C]`; writes o `[B, T, C]`, lse `[B, H, T]`, and adds to a counter, if counted.
 #[derive(Debug)]
 pub struct FlashAttention {
     /// H.
     pub heads: usize,
-    /// Whether scores are divided by √D.
-    pub scaled: bool,
+    /// Rows of the tiles; None: what suits the device. A counted kernel must be told.
+    pub tiles: Option<Tiles>,
+    /// Causal or full, counted or not.
+    pub form: Form,
 }
 
-/// One workgroup a tile of rows, sequence and head.
-fn launch(shader: &'static str, s: Sizes) -> Dispatch {
-    Dispatch {
-        shader,
-        constants: s.constants(),
-        workgroups: [s.t.div_ceil(TILE) as u32, s.h as u32, s.b as u32],
+impl FlashAttention {
+    /// Causal, not counted, with tiles that suit the device: what models are made of. `scaled`: scores are
+    /// divided by √D.
+    pub fn new(heads: usize, scaled: bool) -> Self {
+        Self { heads, tiles: None, form: Form::model(scaled) }
     }
+
+    #[inline(always)]
+    fn run<F: Real>(&self, io: &mut Io<'_, F>, meter: &mut dyn Meter) {
+        let s = Sizes::of(io.read_spec(0), self.heads, self.form.scaled);
+        let tiles = self.tiles.unwrap_or(CPU_TILES);
+        let (qkv, o, lse) = (io.f(0), io.out(0), io.out(1));
+        let (t, d, c, row, scale) = (s.t, s.d, s.c(), 3 * s.c(), F::of(s.scale()));
+        let (mut q, mut k, mut v) = (Vec::new(), Vec::new(), Vec::new());
+        let mut scores = vec![F::zero(); tiles.queries * tiles.keys];
+        for (head, query, out) in s.heads() {
+            for queries in tiles.query_blocks(t) {
+                let rows = queries.len();
+                bring(meter, (&qkv[query + queries.start * row..], row), (rows, d), &mut q);
+                let mut m = vec![F::neg_infinity(); rows];
+                let mut l = vec![F::zero(); rows];
+                let mut sum = vec![F::zero(); rows * d];
+                for keys in tiles.keys_for(&queries, t, self.form.causal) {
+                    let columns = keys.len();
+                    bring(meter, (&qkv[query + c + keys.start * row..], row), (columns, d), &mut k);
+                    bring(meter, (&qkv[query + 2 * c + keys.start * row..], row), (columns, d), &mut v);
+                    F::gemm([rows, columns, d], (&q, [d, 1]), (&k, [1, d]), (&mut scores, columns), false);
+                    for r in 0..rows {
+                        let line = &mut scores[r * columns..][..columns];
+                        let (seen, unseen) =
+                            line.split_at_mut(seen(queries.start + r, &keys, self.form.causal));
+                        unseen.fill(F::zero());
+                        if seen.is_empty() {
+                            continue;
+                        }
+                        let largest = m[r].max(F::largest(seen) * scale);
+                        let rescale = (m[r] - largest).expo();
+                        m[r] = largest;
+                        seen.iter_mut().for_each(|x| *x = (*x * scale - largest).expo());
+                        l[r] = l[r] * rescale + F::total(seen);
+                        sum[r * d..][..d].iter_mut().for_each(|o| *o *= rescale);
+                    }
+                    F::gemm([rows, d, columns], (&scores, [columns, 1]), (&v, [d, 1]), (&mut sum, d), true);
+                }
+                for r in 0..rows {
+                    sum[r * d..][..d].iter_mut().for_each(|o| *o /= l[r]);
+                    lse[head * t + queries.start + r] = m[r] + l[r].ln();
+                }
+                put(meter, &sum, d, &mut o[out + queries.start * c..], c);
+                meter.wrote(rows);
+            }
+        }
+    }
+}
+
+/// The launch of a tiled kernel: one workgroup for `held` rows, sequence and head, past which tiles of
+/// `staged` rows go.
+pub(super) fn launch(
+    shader: &'static str,
+    s: Sizes,
+    (held, staged): (usize, usize),
+    (form, counter): (Form, usize),
+) -> Dispatch {
+    let tiles = vec![u("ROWS", held), u("TILE", staged)];
+    let constants = [s.constants(), tiles, form.constants(counter)].concat();
+    let workgroups = [s.t.div_ceil(held) as u32, s.h as u32, s.b as u32];
+    Dispatch { shader, constants, workgroups }
+}
+
+/// Errors: a counted kernel without tiles, or tiles that do not fit.
+pub(super) fn check_tiles(
+    op: &str,
+    tiles: Option<Tiles>,
+    form: Form,
+    fits: impl Fn(Tiles) -> Result<()>,
+) -> Result<()> {
+    match tiles {
+        Some(tiles) => fits(tiles),
+        None if form.counted => Err(Error::Graph(format!("{op} counts, so it must be told its tiles"))),
+        None => Ok(()),
+    }
+}
+
+/// Brings `n` rows of `d` that lie `stride` apart into a tile.
+#[inline(always)]
+pub(super) fn bring<F: Real>(
+    meter: &mut dyn Meter,
+    (from, stride): (&[F], usize),
+    (n, d): (usize, usize),
+    tile: &mut Vec<F>,
+) {
+    tile.clear();
+    for row in from.chunks(stride).take(n) {
+        tile.extend_from_slice(&row[..d]);
+    }
+    meter.read(n * d);
+}
+
+/// Puts the rows of a tile back, `stride` apart.
+#[inline(always)]
+pub(super) fn put<F: Real>(meter: &mut dyn Meter, tile: &[F], d: usize, to: &mut [F], stride: usize) {
+    for (row, to) in tile.chunks_exact(d).zip(to.chunks_mut(stride)) {
+        to[..d].copy_from_slice(row);
+    }
+    meter.wrote(tile.len());
 }
 
 impl Op for FlashAttention {
@@ -41,271 +142,35 @@ impl Op for FlashAttention {
     }
 
     fn outputs(&self) -> &'static [&'static str] {
-        &["", "lse"]
+        if self.form.counted { &["", "lse", "traffic"] } else { &["", "lse"] }
     }
 
     fn infer(&self, reads: &[Spec]) -> Result<Vec<Spec>> {
         let s = Sizes::check(self.name(), reads, self.heads)?;
-        Ok(vec![Spec::float([s.b, s.t, s.c()]), Spec::float([s.b, s.h, s.t])])
+        check_tiles(self.name(), self.tiles, self.form, |tiles| tiles.check_forward(s.d))?;
+        Ok(self.form.with_counter(vec![Spec::float([s.b, s.t, s.c()]), Spec::float([s.b, s.h, s.t])]))
     }
 
     #[inline(always)]
-    fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
-        let s = Sizes::of(io.read_spec(0), self.heads, self.scaled);
-        let (qkv, o, lse) = (io.f(0), io.out(0), io.out(1));
-        let (d, c, row, scale) = (s.d, s.c(), 3 * s.c(), F::of(s.scale()));
-        let mut scores = vec![F::zero(); TILE * TILE];
-        for (head, q, out) in s.heads() {
-            for (i, rows) in tiles(s.t) {
-                let mut m = [F::neg_infinity(); TILE];
-                let mut l = [F::zero(); TILE];
-                for (j, columns) in tiles((i + rows).min(s.t)) {
-                    let k = (&qkv[q + c + j * row..], [1, row]);
-                    F::gemm(
-                        [rows, columns, d],
-                        (&qkv[q + i * row..], [row, 1]),
-                        k,
-                        (&mut scores, TILE),
-                        false,
-                    );
-                    for r in 0..rows {
-                        let seen = (i + r + 1).saturating_sub(j).min(columns);
-                        let line = &mut scores[r * TILE..][..columns];
-                        let largest = m[r].max(F::largest(&line[..seen]) * scale);
-                        let rescale = if seen == 0 { F::one() } else { (m[r] - largest).expo() };
-                        l[r] *= rescale;
-                        line[..seen].iter_mut().for_each(|x| *x = (*x * scale - largest).expo());
-                        l[r] += F::total(&line[..seen]);
-                        line[seen..].fill(F::zero());
-                        let kept = if j == 0 { F::zero() } else { rescale };
-                        o[out + (i + r) * c..][..d].iter_mut().for_each(|o| *o *= kept);
-                        if seen > 0 {
-                            m[r] = largest;
-                        }
-                    }
-                    let v = (&qkv[q + 2 * c + j * row..], [row, 1]);
-                    let into = (&mut o[out + i * c..], c);
-                    F::gemm([rows, d, columns], (&scores, [TILE, 1]), v, into, j > 0);
-                }
-                for r in 0..rows {
-                    o[out + (i + r) * c..][..d].iter_mut().for_each(|o| *o /= l[r]);
-                    lse[head * s.t + i + r] = m[r] + l[r].ln();
-                }
-            }
-        }
+    fn cpu<F: Real>(&self, io: Io<'_, F>) {
+        self.form.metered(io, 2, |io, meter| self.run(io, meter));
     }
 
     fn vjp(&self, back: &mut Backward<'_>, step: &Step) -> Result<()> {
         let Some(d) = back.only(step) else { return Ok(()) };
         let (qkv, o, lse) = (step.reads[0], step.writes[0], step.writes[1]);
-        let (heads, scaled) = (self.heads, self.scaled);
-        let delta = back.push(lse, FlashAttentionDelta { heads }, &[o, d])?;
+        let (heads, tiles, form) = (self.heads, self.tiles, self.form.uncounted());
+        let delta = back.push(lse, FlashAttentionDelta { heads, form }, &[o, d])?;
         let dqkv = back.partial(qkv);
-        back.push_into(FlashAttentionGradKv { heads, scaled }, &[qkv, d, lse, delta], &[dqkv])?;
-        back.push_into(FlashAttentionGradQ { heads, scaled }, &[qkv, d, lse, delta], &[dqkv])?;
+        let reads = [qkv, d, lse, delta];
+        back.push_into(FlashAttentionGradKv { heads, tiles, form }, &reads, &[dqkv])?;
+        back.push_into(FlashAttentionGradQ { heads, tiles, form }, &reads, &[dqkv])?;
         back.set(qkv, dqkv)
     }
 
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
-        launch("flash_attention", Sizes::of(&reads[0], self.heads, self.scaled))
-    }
-}
-
-/// Beginnings and lengths of the tiles of `0..n`.
-fn tiles(n: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..n).step_by(TILE).map(move |i| (i, TILE.min(n - i)))
-}
-
-/// reads o, do `[B, T, C]`; writes delta `[B, H, T]` = rowsum(dO ∘ O), which is rowsum(P ∘ dP).
-#[derive(Debug)]
-pub struct FlashAttentionDelta {
-    /// H.
-    pub heads: usize,
-}
-
-impl Op for FlashAttentionDelta {
-    fn name(&self) -> &'static str {
-        "flash_attention_delta"
-    }
-
-    fn infer(&self, reads: &[Spec]) -> Result<Vec<Spec>> {
-        super::expect(
-            reads.len() == 2 && reads[0] == reads[1] && reads[0].shape.len() == 3,
-            self.name(),
-            reads,
-        )?;
-        Ok(vec![Spec::float([reads[0].shape[0], self.heads, reads[0].shape[1]])])
-    }
-
-    #[inline(always)]
-    fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
-        let (t, d) = (io.read_spec(0).shape[1], io.read_spec(0).last() / self.heads);
-        let (o, dout, delta) = (io.f(0), io.f(1), io.out(0));
-        for (i, (o, g)) in o.chunks_exact(d).zip(dout.chunks_exact(d)).enumerate() {
-            let (bt, h) = (i / self.heads, i % self.heads);
-            delta[(bt / t * self.heads + h) * t + bt % t] = F::dot(o, g);
-        }
-    }
-
-    fn vjp(&self, _: &mut Backward<'_>, _: &Step) -> Result<()> {
-        no_gradient(self.name())
-    }
-
-    fn dispatch(&self, reads: &[Spec], writes: &[Spec]) -> Dispatch {
-        let (t, d, n) = (reads[0].shape[1], reads[0].last() / self.heads, writes[0].len());
-        let constants = vec![u("N", n), u("T", t), u("H", self.heads), u("D", d)];
-        Dispatch { shader: "flash_attention_delta", constants, workgroups: groups(n, 64) }
-    }
-}
-
-/// P and dS of one tile, recomputed: `P = e^(S·scale − lse)`, `dS = scale · P ∘ (dO·Vᵀ − delta)`.
-struct Tile<'a, F> {
-    s: Sizes,
-    qkv: &'a [F],
-    dout: &'a [F],
-    lse: &'a [F],
-    delta: &'a [F],
-    p: Vec<F>,
-    ds: Vec<F>,
-}
-
-impl<'a, F: Real> Tile<'a, F> {
-    fn new(io: &Io<'a, F>, heads: usize, scaled: bool) -> Self {
-        let (p, ds) = (vec![F::zero(); TILE * TILE], vec![F::zero(); TILE * TILE]);
-        let s = Sizes::of(io.read_spec(0), heads, scaled);
-        Self { s, qkv: io.f(0), dout: io.f(1), lse: io.f(2), delta: io.f(3), p, ds }
-    }
-
-    #[inline(always)]
-    fn recompute(
-        &mut self,
-        (head, q, out): (usize, usize, usize),
-        (i, rows): (usize, usize),
-        (j, columns): (usize, usize),
-    ) {
-        let (d, c, row, scale) = (self.s.d, self.s.c(), 3 * self.s.c(), F::of(self.s.scale()));
-        let size = [rows, columns, d];
-        let k = (&self.qkv[q + c + j * row..], [1, row]);
-        F::gemm(size, (&self.qkv[q + i * row..], [row, 1]), k, (&mut self.p, TILE), false);
-        let v = (&self.qkv[q + 2 * c + j * row..], [1, row]);
-        F::gemm(size, (&self.dout[out + i * c..], [c, 1]), v, (&mut self.ds, TILE), false);
-        for r in 0..rows {
-            let at = head * self.s.t + i + r;
-            let seen = (i + r + 1).saturating_sub(j).min(columns);
-            let (p, ds) = (&mut self.p[r * TILE..][..columns], &mut self.ds[r * TILE..][..columns]);
-            let (lse, delta) = (self.lse[at], self.delta[at]);
-            for (p, ds) in p[..seen].iter_mut().zip(&mut ds[..seen]) {
-                *p = (*p * scale - lse).expo();
-                *ds = scale * *p * (*ds - delta);
-            }
-            p[seen..].fill(F::zero());
-            ds[seen..].fill(F::zero());
-        }
-    }
-}
-
-/// reads qkv, do, lse, delta; writes the K and V thirds of dqkv `[B, T, 3C]`.
-#[derive(Debug)]
-pub struct FlashAttentionGradKv {
-    /// H.
-    pub heads: usize,
-    /// Whether scores are divided by √D.
-    pub scaled: bool,
-}
-
-impl Op for FlashAttentionGradKv {
-    fn name(&self) -> &'static str {
-        "flash_attention_grad_kv"
-    }
-
-    fn infer(&self, reads: &[Spec]) -> Result<Vec<Spec>> {
-        Sizes::check(self.name(), reads, self.heads)?;
-        Ok(vec![reads[0].clone()])
-    }
-
-    #[inline(always)]
-    fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
-        let mut tile = Tile::new(&io, self.heads, self.scaled);
-        let dqkv = io.out(0);
-        let (s, c) = (tile.s, tile.s.c());
-        for head in s.heads() {
-            let (_, q, out) = head;
-            for (j, columns) in tiles(s.t) {
-                for (i, rows) in tiles(s.t).filter(|&(i, rows)| i + rows > j) {
-                    tile.recompute(head, (i, rows), (j, columns));
-                    let (size, add) = ([columns, s.d, rows], i > j);
-                    let queries = (&tile.qkv[q + i * 3 * c..], [3 * c, 1]);
-                    F::gemm(
-                        size,
-                        (&tile.ds, [1, TILE]),
-                        queries,
-                        (&mut dqkv[q + c + j * 3 * c..], 3 * c),
-                        add,
-                    );
-                    let grads = (&tile.dout[out + i * c..], [c, 1]);
-                    F::gemm(
-                        size,
-                        (&tile.p, [1, TILE]),
-                        grads,
-                        (&mut dqkv[q + 2 * c + j * 3 * c..], 3 * c),
-                        add,
-                    );
-                }
-            }
-        }
-    }
-
-    fn vjp(&self, _: &mut Backward<'_>, _: &Step) -> Result<()> {
-        no_gradient(self.name())
-    }
-
-    fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
-        launch("flash_attention_grad_kv", Sizes::of(&reads[0], self.heads, self.scaled))
-    }
-}
-
-/// reads qkv, do, lse, delta; writes the Q third of dqkv `[B, T, 3C]`.
-#[derive(Debug)]
-pub struct FlashAttentionGradQ {
-    /// H.
-    pub heads: usize,
-    /// Whether scores are divided by √D.
-    pub scaled: bool,
-}
-
-impl Op for FlashAttentionGradQ {
-    fn name(&self) -> &'static str {
-        "flash_attention_grad_q"
-    }
-
-    fn infer(&self, reads: &[Spec]) -> Result<Vec<Spec>> {
-        Sizes::check(self.name(), reads, self.heads)?;
-        Ok(vec![reads[0].clone()])
-    }
-
-    #[inline(always)]
-    fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
-        let mut tile = Tile::new(&io, self.heads, self.scaled);
-        let dqkv = io.out(0);
-        let (s, c) = (tile.s, tile.s.c());
-        for head in s.heads() {
-            let (_, q, _) = head;
-            for (i, rows) in tiles(s.t) {
-                for (j, columns) in tiles((i + rows).min(s.t)) {
-                    tile.recompute(head, (i, rows), (j, columns));
-                    let keys = (&tile.qkv[q + c + j * 3 * c..], [3 * c, 1]);
-                    let into = (&mut dqkv[q + i * 3 * c..], 3 * c);
-                    F::gemm([rows, s.d, columns], (&tile.ds, [TILE, 1]), keys, into, j > 0);
-                }
-            }
-        }
-    }
-
-    fn vjp(&self, _: &mut Backward<'_>, _: &Step) -> Result<()> {
-        no_gradient(self.name())
-    }
-
-    fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
-        launch("flash_attention_grad_q", Sizes::of(&reads[0], self.heads, self.scaled))
+        let s = Sizes::of(&reads[0], self.heads, self.form.scaled);
+        let tiles = self.tiles.unwrap_or_else(|| Tiles::of_forward(s.d));
+        launch("flash_attention", s, (tiles.queries, tiles.keys), (self.form, 3))
     }
 }

@@ -10,6 +10,8 @@ mod pretrain;
 mod results;
 #[path = "gradus/run.rs"]
 mod run;
+#[path = "gradus/train/mod.rs"]
+mod train;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use gradus_core::protocol::DeviceChoice;
@@ -35,6 +37,8 @@ enum Command {
     Results(results::Args),
     /// Run a lesson's recipe and print its checks.
     Run(run::Args),
+    /// Fine-tune a model on your own data.
+    Train(train::Args),
 }
 
 /// Where to compute. Without the option, a short measurement chooses.
@@ -74,6 +78,7 @@ fn main() -> ExitCode {
         Command::Generate(args) => generate::run(args),
         Command::Results(args) => results::run(args),
         Command::Run(args) => run::run(args),
+        Command::Train(args) => train::run(args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

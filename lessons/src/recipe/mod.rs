@@ -3,8 +3,13 @@
 
 pub mod attention;
 pub mod base;
+pub mod dpo;
 mod models;
+pub mod preferences;
 mod pretrain;
+pub mod rlhf;
+pub mod sft;
+pub mod tuning;
 
 pub use base::base;
 pub use models::{Models, Role};

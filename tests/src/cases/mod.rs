@@ -6,8 +6,11 @@ mod build;
 mod decode;
 mod gpt;
 mod layers;
+mod ppo;
 mod recurrent;
+mod traffic;
 mod training;
+mod tuning;
 
 pub use gpt::{Gpt, Heads};
 
@@ -40,7 +43,10 @@ pub fn all() -> Vec<Case> {
         decode::cases(),
         training::cases(),
         gpt::cases(),
+        ppo::cases(),
         recurrent::cases(),
+        ppo::cases(),
+        tuning::cases(),
     ]
     .into_iter()
     .flatten()

@@ -1,6 +1,6 @@
-//! Causal self-attention of qkv `[B, T, 3C]`, heads side by side, one number at a time.
+//! Self-attention, causal or full, of qkv `[B, T, 3C]`, heads side by side, one number at a time.
 
-/// Sizes: batch, time, heads, head size.
+/// Sizes: batch, time, heads, head size; causal or full; scaled or not.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
     /// B.
@@ -11,6 +11,8 @@ pub struct Sizes {
     pub h: usize,
     /// D.
     pub d: usize,
+    /// Whether a query sees only keys up to its own.
+    pub causal: bool,
     /// Whether scores are divided by √D.
     pub scaled: bool,
 }
@@ -24,6 +26,11 @@ impl Sizes {
     /// What scores are divided by.
     fn root(self) -> f64 {
         if self.scaled { (self.d as f64).sqrt() } else { 1.0 }
+    }
+
+    /// The keys that query `i` sees.
+    fn seen(self, i: usize) -> std::ops::Range<usize> {
+        0..if self.causal { i + 1 } else { self.t }
     }
 
     fn at(self, qkv: &[f64], third: usize, [b, t, h, j]: [usize; 4]) -> f64 {
@@ -56,9 +63,9 @@ pub fn attention(qkv: &[f64], s: Sizes) -> [Vec<f64>; 3] {
     let mut probs = vec![0.0; s.b * s.h * s.t * s.t];
     let mut lse = vec![0.0; s.b * s.h * s.t];
     for (b, h, i) in s.rows() {
-        let total: f64 = (0..=i).map(|j| s.score(qkv, b, h, i, j).exp()).sum();
+        let total: f64 = s.seen(i).map(|j| s.score(qkv, b, h, i, j).exp()).sum();
         lse[(b * s.h + h) * s.t + i] = total.ln();
-        for j in 0..=i {
+        for j in s.seen(i) {
             let p = s.score(qkv, b, h, i, j).exp() / total;
             probs[s.pair(b, h, i, j)] = p;
             for l in 0..s.d {
@@ -76,8 +83,8 @@ pub fn grad_scores(qkv: &[f64], dout: &[f64], probs: &[f64], s: Sizes) -> Vec<f6
         let dp = |j: usize| -> f64 {
             (0..s.d).map(|l| dout[s.out([b, i, h, l])] * s.at(qkv, 2, [b, j, h, l])).sum()
         };
-        let mean: f64 = (0..=i).map(|j| probs[s.pair(b, h, i, j)] * dp(j)).sum();
-        for j in 0..=i {
+        let mean: f64 = s.seen(i).map(|j| probs[s.pair(b, h, i, j)] * dp(j)).sum();
+        for j in s.seen(i) {
             let at = s.pair(b, h, i, j);
             ds[at] = probs[at] * (dp(j) - mean) / s.root();
         }
@@ -92,7 +99,7 @@ pub fn grad(qkv: &[f64], dout: &[f64], probs: &[f64], ds: &[f64], s: Sizes) -> V
         (b * s.t + t) * 3 * s.c() + third * s.c() + h * s.d + l
     };
     for (b, h, i) in s.rows() {
-        for j in 0..=i {
+        for j in s.seen(i) {
             let pair = s.pair(b, h, i, j);
             for l in 0..s.d {
                 dqkv[at(0, b, i, h, l)] += ds[pair] * qkv[at(1, b, j, h, l)];
@@ -108,7 +115,7 @@ pub fn grad(qkv: &[f64], dout: &[f64], probs: &[f64], ds: &[f64], s: Sizes) -> V
 pub fn probs_from_lse(qkv: &[f64], lse: &[f64], s: Sizes) -> Vec<f64> {
     let mut probs = vec![0.0; s.b * s.h * s.t * s.t];
     for (b, h, i) in s.rows() {
-        for j in 0..=i {
+        for j in s.seen(i) {
             probs[s.pair(b, h, i, j)] = (s.score(qkv, b, h, i, j) - lse[(b * s.h + h) * s.t + i]).exp();
         }
     }
@@ -119,7 +126,7 @@ pub fn probs_from_lse(qkv: &[f64], lse: &[f64], s: Sizes) -> Vec<f64> {
 pub fn grad_scores_from_delta(qkv: &[f64], dout: &[f64], probs: &[f64], delta: &[f64], s: Sizes) -> Vec<f64> {
     let mut ds = vec![0.0; probs.len()];
     for (b, h, i) in s.rows() {
-        for j in 0..=i {
+        for j in s.seen(i) {
             let at = s.pair(b, h, i, j);
             let dp: f64 = (0..s.d).map(|l| dout[s.out([b, i, h, l])] * s.at(qkv, 2, [b, j, h, l])).sum();
             ds[at] = probs[at] * (dp - delta[(b * s.h + h) * s.t + i]) / s.root();

@@ -11,8 +11,9 @@ mod open;
 mod program;
 mod read;
 pub mod shaders;
+mod timer;
 
-use super::{Data, Device, Program, Reading, Source};
+use super::{Data, Device, Program, Reading, Seconds, Source};
 use crate::graph::{DType, Plan, Spec};
 use crate::{Error, Result};
 use buffers::{Storage, missing};
@@ -39,6 +40,7 @@ pub struct Gpu {
     pipelines: HashMap<String, wgpu::ComputePipeline>,
     layouts: HashMap<(usize, usize), Layout>,
     staging: Option<wgpu::Buffer>,
+    timer: Option<timer::Timer>,
     made: Made,
 }
 
@@ -53,6 +55,7 @@ impl Gpu {
             pipelines: HashMap::new(),
             layouts: HashMap::new(),
             staging: None,
+            timer: None,
             made: Made::default(),
         })
     }
@@ -65,6 +68,19 @@ impl Gpu {
     /// How many objects were made so far. Replays make none.
     pub fn made(&self) -> Made {
         self.made
+    }
+
+    /// Records the launches of programs, one after another.
+    fn record(&self, pass: &mut wgpu::ComputePass<'_>, programs: &[Program]) -> Result<()> {
+        for &program in programs {
+            for launch in &self.program(program)?.launches {
+                pass.set_pipeline(&launch.pipeline);
+                pass.set_bind_group(0, &launch.bindings, &[]);
+                let [x, y, z] = launch.workgroups;
+                pass.dispatch_workgroups(x, y, z);
+            }
+        }
+        Ok(())
     }
 
     fn program(&self, program: Program) -> Result<&Compiled> {
@@ -135,23 +151,17 @@ impl Device for Gpu {
     fn submit(&mut self, programs: &[Program]) -> Result<()> {
         self.opened.faults.check()?;
         let mut encoder = self.opened.device.create_command_encoder(&Default::default());
-        {
-            let mut pass = encoder.begin_compute_pass(&Default::default());
-            for &program in programs {
-                for launch in &self.program(program)?.launches {
-                    pass.set_pipeline(&launch.pipeline);
-                    pass.set_bind_group(0, &launch.bindings, &[]);
-                    let [x, y, z] = launch.workgroups;
-                    pass.dispatch_workgroups(x, y, z);
-                }
-            }
-        }
+        self.record(&mut encoder.begin_compute_pass(&Default::default()), programs)?;
         self.opened.queue.submit([encoder.finish()]);
         self.opened.faults.check()
     }
 
     fn read(&mut self, source: Source) -> Reading<'_> {
         Box::pin(self.read_back(source))
+    }
+
+    fn timestamps(&mut self, program: Program) -> Seconds<'_> {
+        Box::pin(self.stamped(program))
     }
 
     fn node(&self, program: Program, name: &str) -> Option<Spec> {

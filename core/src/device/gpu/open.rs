@@ -30,6 +30,8 @@ pub(super) async fn open() -> Result<Opened> {
     let name = adapter_name(&info);
     let descriptor = wgpu::DeviceDescriptor {
         label: Some("gradus"),
+        // For lessons that show how long a kernel takes. Nothing depends on it.
+        required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
         required_limits: limits(&adapter.limits()),
         ..Default::default()
     };

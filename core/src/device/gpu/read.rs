@@ -57,7 +57,7 @@ impl Gpu {
         }
     }
 
-    async fn map(&self, staging: &wgpu::Buffer, size: u64) -> Result<()> {
+    pub(super) async fn map(&self, staging: &wgpu::Buffer, size: u64) -> Result<()> {
         let (sender, receiver) = oneshot::channel();
         staging.map_async(wgpu::MapMode::Read, 0..size, move |result| {
             // The reader may have gone away: then nobody wants the result.

@@ -1,14 +1,15 @@
 //! The kernels' texts, embedded: a missing file does not compile. A kernel is its constants, then the
-//! library files it needs, then its own file.
+//! library files it needs, then its own file. Those that can count what they move are listed twice, with
+//! another first library: what is counted is what runs.
 
-use crate::ops::{Constant, Dispatch};
+use crate::ops::{Constant, Dispatch, Form};
 use crate::{Error, Result};
 use std::fmt::Write;
 
 macro_rules! kernels {
-    ($($name:literal: [$($lib:literal)*],)*) => {
-        /// Every kernel: its name and its text without the constants.
-        pub const KERNELS: &[(&str, &str)] = &[$((
+    ($(#[$doc:meta])* $list:ident $($name:literal: [$($lib:literal)*],)*) => {
+        $(#[$doc])*
+        pub const $list: &[(&str, &str)] = &[$((
             $name,
             concat!(
                 $(include_str!(concat!("../../../../shaders/lib/", $lib, ".wgsl")), "\n",)*
@@ -19,25 +20,32 @@ macro_rules! kernels {
 }
 
 kernels! {
+    /// Every kernel: its name and its text without the constants.
+    KERNELS
     "adamw": ["index" "state"],
     "add": ["index"],
     "advance": [],
-    "attention": ["index" "attention" "reduce"],
+    "attention": ["plain" "index" "attention" "reduce"],
     "attention_cached": ["index" "state" "reduce"],
-    "attention_grad": ["index" "attention"],
-    "attention_grad_scores": ["index" "attention" "reduce"],
+    "attention_grad": ["plain" "index" "attention"],
+    "attention_grad_scores": ["plain" "index" "attention" "reduce"],
     "batch": ["index" "state" "rng"],
+    "dpo": ["reduce" "sigmoid"],
     "embed": ["index"],
     "embed_at": ["index" "state"],
     "embed_grad": ["index"],
-    "flash_attention": ["attention" "flash" "flash_keys"],
-    "flash_attention_delta": ["index"],
-    "flash_attention_grad_kv": ["attention" "flash" "flash_grad"],
-    "flash_attention_grad_q": ["attention" "flash" "flash_keys" "flash_grad"],
+    "examples": ["index" "state"],
+    "entropy": ["index" "reduce"],
+    "flash_attention": ["plain" "attention" "flash" "flash_keys"],
+    "flash_attention_delta": ["plain" "index"],
+    "flash_attention_grad_kv": ["plain" "attention" "flash" "flash_grad"],
+    "flash_attention_grad_q": ["plain" "attention" "flash" "flash_keys" "flash_grad"],
+    "gae": ["index"],
     "gelu_grad": ["index" "gelu"],
     "grad_norm": ["reduce"],
     "gru": ["gru"],
     "gru_grad": ["gru"],
+    "kl": ["index" "reduce"],
     "kv_append": ["index" "state"],
     "linear": ["tile"],
     "linear_gelu": ["tile" "gelu"],
@@ -47,18 +55,42 @@ kernels! {
     "linear_residual": ["tile"],
     "log_prob": ["index" "reduce"],
     "log_prob_grad": ["index"],
+    "masked_sum": ["index" "reduce"],
+    "masked_sum_grad": ["index"],
+    "minibatch": ["index" "state"],
     "norm": ["index"],
     "norm_grad": ["index" "norm_grad"],
     "norm_grad_add": ["index" "norm_grad"],
     "norm_grad_params": ["index"],
+    "ppo_policy": ["reduce"],
+    "ppo_value": ["reduce"],
     "pretrain": ["reduce"],
     "record": ["state"],
+    "reward_pair": ["reduce" "sigmoid"],
     "sample": ["index" "state" "rng" "reduce"],
+    "scale": ["index"],
+    "sft": ["reduce"],
+    "token_stats": ["index" "reduce"],
+    "token_rewards": ["index"],
+    "whiten": ["reduce"],
+}
+
+kernels! {
+    /// The kernels that can count the elements they move, with the library that does.
+    COUNTING
+    "attention": ["count" "index" "attention" "reduce"],
+    "attention_grad": ["count" "index" "attention"],
+    "attention_grad_scores": ["count" "index" "attention" "reduce"],
+    "flash_attention": ["count" "attention" "flash" "flash_keys"],
+    "flash_attention_delta": ["count" "index"],
+    "flash_attention_grad_kv": ["count" "attention" "flash" "flash_grad"],
+    "flash_attention_grad_q": ["count" "attention" "flash" "flash_keys" "flash_grad"],
 }
 
 /// The whole text of a launch's kernel. Errors: no kernel of that name.
 pub fn source(dispatch: &Dispatch) -> Result<String> {
-    let (_, text) = KERNELS
+    let counts = dispatch.constants.iter().any(|(name, _)| *name == Form::COUNTER);
+    let (_, text) = if counts { COUNTING } else { KERNELS }
         .iter()
         .find(|(name, _)| *name == dispatch.shader)
         .ok_or_else(|| Error::Graph(format!("there is no kernel {}", dispatch.shader)))?;

@@ -125,6 +125,9 @@ async fn lesson_on(lesson: Option<Lesson>, course: &mut Course<'_>) -> gradus_co
             Ok(Outcomes { checks: Vec::new(), figures: serde_json::Value::Null })
         }
         Some(Lesson::Attention) => recipe!(attention, course),
+        Some(Lesson::Dpo) => recipe!(dpo, course),
+        Some(Lesson::Sft) => recipe!(sft, course),
+        Some(Lesson::Rlhf) => recipe!(rlhf, course),
         Some(lesson) => Err(gradus_core::Error::Config(format!("{} has no recipe yet", lesson.slug()))),
     }
 }

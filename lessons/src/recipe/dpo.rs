@@ -1,0 +1,334 @@
+//! Lesson 7, DPO: preferences without a reward model, from the same pairs and the same start as lesson 6.
+
+use super::preferences::{
+    self, DIALOGUE, Preference, gold_questions, held_out, pair_rows, preferences, rl_start,
+};
+use super::tuning::{Answered, answers, examine, linear, log_probs, scores, tune};
+use super::{Course, Report, Role, Size};
+use crate::check::{Check, Expected};
+use crate::world::chat::{FORBIDDEN, Gold, Question, Split, judge};
+use gradus_core::Result;
+use gradus_core::model::ModelFolder;
+use gradus_core::objective::dpo::{self, Dpo};
+use gradus_core::train::{Example, Objective, Reference, Tuned, Tuning};
+use serde::{Deserialize, Serialize};
+
+/// One setting of DPO.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Knobs {
+    /// β.
+    pub beta: f64,
+    /// Peak learning rate.
+    pub lr: f64,
+    /// Steps.
+    pub steps: u64,
+    /// Pairs of a step.
+    pub pairs: usize,
+    /// Weight of the chosen answer's NLL.
+    pub nll: f64,
+}
+
+/// What a learner can turn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// The start and the pairs.
+    pub preferences: preferences::Settings,
+    /// The run that works.
+    pub dpo: Knobs,
+    /// The run that collapses: a small β and a high rate.
+    pub collapse: Knobs,
+    /// Questions that each policy answers.
+    pub questions: usize,
+}
+
+impl Settings {
+    /// For a run of this size.
+    pub fn of(size: Size) -> Self {
+        let smoke = size == Size::Smoke;
+        let steps = |n| if smoke { n / 12 } else { n };
+        Self {
+            preferences: preferences::Settings::of(size),
+            dpo: Knobs { beta: 0.5, lr: 3e-4, steps: steps(500), pairs: 64, nll: 0.0 },
+            collapse: Knobs { beta: 0.1, lr: 1e-3, steps: steps(300), pairs: 32, nll: 0.0 },
+            questions: if smoke { 100 } else { 400 },
+        }
+    }
+}
+
+/// What a policy is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Worth {
+    /// Answers to training questions, at temperature 1.
+    pub sampled: Answered,
+    /// Answers to held-out questions, greedily.
+    pub greedy: Answered,
+}
+
+/// What a run of DPO came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Its setting.
+    pub knobs: Knobs,
+    /// The loss before the first step.
+    pub first_loss: f64,
+    /// Share of held-out pairs whose chosen answer has the higher implicit reward.
+    pub accuracy: f64,
+    /// Mean difference of the implicit rewards on held-out pairs.
+    pub margin: f64,
+    /// What ln p of chosen answers changed by, held out.
+    pub chosen_change: f64,
+    /// What ln p of rejected answers changed by, held out.
+    pub rejected_change: f64,
+    /// Its answers.
+    pub worth: Worth,
+    /// Share of held-out pairs that implicit reward and reward model order alike, where there is one.
+    pub agrees_with_reward_model: Option<f64>,
+}
+
+/// Data for the pictures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Pairs to learn from, and held out.
+    pub pairs: [usize; 2],
+    /// The start's worth.
+    pub start: Worth,
+    /// PPO's, where the course has it.
+    pub ppo: Option<Worth>,
+    /// The run that works.
+    pub dpo: Outcome,
+    /// The run that collapses.
+    pub collapse: Outcome,
+    /// The tabular case: reference, rewards, closed form, what gradient descent found.
+    pub table: [Vec<f64>; 4],
+}
+
+/// Trains DPO from the course's start, once well and once badly.
+///
+/// # Errors
+/// Those of training, and [`Error::Stopped`](gradus_core::Error::Stopped).
+pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<Figures>> {
+    let start = rl_start(course, &settings.preferences).await?;
+    let pairs = preferences(course, &start, &settings.preferences).await?;
+    let n = settings.questions;
+    course.stage("the start, judged").await?;
+    let start_worth = worth(course, "rl-start", &start, n).await?;
+    let ppo = match course.models.get(Role::Ppo).cloned() {
+        Some(model) => Some(worth(course, "ppo", &model, n).await?),
+        None => None,
+    };
+    let rows = referenced(course, &start, &pairs).await?;
+    let (dpo, model) = learn(course, "dpo", &start, &pairs, &rows, settings.dpo, n).await?;
+    course.models.set(Role::Dpo, model);
+    let (collapse, _) = learn(course, "collapse", &start, &pairs, &rows, settings.collapse, n).await?;
+    let (train, valid) = held_out(&pairs);
+    let figures = Figures {
+        pairs: [train.len(), valid.len()],
+        start: start_worth,
+        ppo,
+        dpo,
+        collapse,
+        table: tabular(0.5),
+    };
+    let checks = checks(course.size, &figures);
+    Ok(Report { checks, figures })
+}
+
+/// The pairs' rows, with the reference's log-probabilities computed once.
+async fn referenced(
+    course: &mut Course<'_>,
+    start: &ModelFolder,
+    pairs: &[Preference],
+) -> Result<Vec<[Example; 2]>> {
+    let mut rows: Vec<Example> = pairs.iter().flat_map(Preference::answers).collect();
+    let given = log_probs(course, start, &rows, DIALOGUE, &FORBIDDEN).await?;
+    rows.iter_mut().zip(given).for_each(|(row, logp)| row.first = logp);
+    Ok(rows.as_chunks::<2>().0.to_vec())
+}
+
+async fn learn(
+    course: &mut Course<'_>,
+    run: &str,
+    start: &ModelFolder,
+    pairs: &[Preference],
+    rows: &[[Example; 2]],
+    knobs: Knobs,
+    questions: usize,
+) -> Result<(Outcome, ModelFolder)> {
+    course.stage(&format!("DPO: {run}")).await?;
+    let loss = Dpo { beta: knobs.beta, label_smoothing: 0.0, nll: knobs.nll };
+    let tuning = Tuning {
+        objective: Objective::Dpo { loss, reference: Reference::Cached },
+        train: linear(knobs.steps, 2 * knobs.pairs, knobs.lr, 0.0),
+        context: DIALOGUE,
+        lora: None,
+        forbidden: FORBIDDEN.to_vec(),
+    };
+    let (train, valid) = rows.split_at(held_out(pairs).0.len());
+    let draw = pair_rows(train.to_vec(), knobs.pairs, course.seed);
+    let (model, history) = tune(course, run, start, &tuning, draw).await?;
+    let flat: Vec<Example> = valid.iter().flatten().cloned().collect();
+    let after = log_probs(course, &model, &flat, DIALOGUE, &FORBIDDEN).await?;
+    let change: Vec<f64> = flat.iter().zip(&after).map(|(row, &x)| f64::from(x - row.first)).collect();
+    let margins: Vec<f64> = change.chunks_exact(2).map(|c| knobs.beta * (c[0] - c[1])).collect();
+    let mean = |x: &mut dyn Iterator<Item = f64>| {
+        let (sum, n) = x.fold((0.0, 0.0), |(s, n), x| (s + x, n + 1.0));
+        sum / f64::max(n, 1.0)
+    };
+    let alike = match course.models.get(Role::Reward).cloned() {
+        Some(reward) => {
+            let rows: Vec<Example> = held_out(pairs).1.iter().flat_map(Preference::scored).collect();
+            let scores = scores(course, &reward, &rows, DIALOGUE).await?;
+            let same = scores.chunks_exact(2).zip(&margins).map(|(s, m)| f64::from(s[0] - s[1]) * m);
+            Some(mean(&mut same.map(|x| f64::from(u8::from(x > 0.0)))))
+        }
+        None => None,
+    };
+    let outcome = Outcome {
+        knobs,
+        first_loss: history.first().map_or(f64::NAN, |first: &Tuned| first.get("loss")),
+        accuracy: mean(&mut margins.iter().map(|&m| f64::from(u8::from(m > 0.0)))),
+        margin: mean(&mut margins.iter().copied()),
+        chosen_change: mean(&mut change.iter().step_by(2).copied()),
+        rejected_change: mean(&mut change.iter().skip(1).step_by(2).copied()),
+        worth: worth(course, run, &model, questions).await?,
+        agrees_with_reward_model: alike,
+    };
+    Ok((outcome, model))
+}
+
+async fn worth(course: &mut Course<'_>, run: &str, model: &ModelFolder, n: usize) -> Result<Worth> {
+    let (asked, _) = gold_questions(n, course.seed);
+    let made = answers(course, model, &asked, 1.0, course.seed).await?;
+    let golds: Vec<Gold> = asked.iter().zip(&made).map(|(q, a)| judge(q, a)).collect();
+    let questions = Question::sample(n, Split::HeldOut, course.seed);
+    let (greedy, _) = examine(course, run, model, &questions).await?;
+    Ok(Worth { sampled: Answered::mean(&golds), greedy })
+}
+
+/// DPO where everything can be written down: five answers to one prompt, all pairs compared, each label as often
+/// as Bradley and Terry say. Gradient descent on the logits must find `π_ref · e^(r/β) / Z` (Rafailov et al.
+/// 2023, eq. 4). Gives the reference, the rewards, the closed form, and what was found.
+fn tabular(beta: f64) -> [Vec<f64>; 4] {
+    let reference = vec![0.4, 0.25, 0.2, 0.1, 0.05];
+    let rewards = vec![0.0, 0.6, -0.5, 1.2, 0.3];
+    let normed = |weights: Vec<f64>| {
+        let total: f64 = weights.iter().sum();
+        weights.into_iter().map(|w| w / total).collect::<Vec<f64>>()
+    };
+    let closed = normed(reference.iter().zip(&rewards).map(|(p, r)| p * (r / beta).exp()).collect());
+    // ln π − ln Z is the same for all answers and falls out of every difference.
+    let mut logits: Vec<f64> = reference.iter().map(|p: &f64| p.ln()).collect();
+    for _ in 0..4000 {
+        let reward = |i: usize| dpo::reward(beta, logits[i], reference[i].ln());
+        let mut gradient = [0.0; 5];
+        for i in 0..5 {
+            for j in (0..5).filter(|&j| j != i) {
+                let preferred = 1.0 / (1.0 + f64::exp(rewards[j] - rewards[i]));
+                let slope = preferred * beta * dpo::slope(reward(i) - reward(j), 0.0);
+                gradient[i] += slope;
+                gradient[j] -= slope;
+            }
+        }
+        logits.iter_mut().zip(gradient).for_each(|(l, g)| *l -= 2.0 * g);
+    }
+    let found = normed(logits.iter().map(|l| l.exp()).collect());
+    [reference, rewards, closed, found]
+}
+
+fn checks(size: Size, figures: &Figures) -> Vec<Check> {
+    let Figures { start, ppo, dpo, collapse, table, .. } = figures;
+    let off = table[2].iter().zip(&table[3]).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    let spread = "spread of 2 seeds of the PyTorch prototype";
+    let mut checks = vec![
+        Check::new(
+            "first-loss",
+            "loss before the first step",
+            dpo.first_loss,
+            "",
+            Expected::Near { value: std::f64::consts::LN_2, tolerance: 1e-4 },
+            "identity: the policy is the reference, −ln σ(0)",
+        ),
+        Check::new(
+            "closed-form",
+            "tabular case: largest distance from π_ref·exp(r/β)/Z",
+            off,
+            "",
+            Expected::AtMost(1e-6),
+            "Rafailov et al. 2023, eq. 4",
+        ),
+        Check::new(
+            "logps-apart",
+            "change of ln p of chosen answers, less that of rejected ones",
+            dpo.chosen_change - dpo.rejected_change,
+            "nats",
+            Expected::AtLeast(0.0),
+            "what the loss asks for",
+        ),
+    ];
+    if size == Size::Smoke {
+        return checks;
+    }
+    let gold = dpo.worth.sampled.gold;
+    checks.extend([
+        Check::new(
+            "validation-accuracy",
+            "held-out pairs whose chosen answer has the higher implicit reward",
+            dpo.accuracy,
+            "",
+            Expected::AtLeast(0.75),
+            spread,
+        ),
+        Check::new(
+            "validation-margin",
+            "mean difference of the implicit rewards on held-out pairs",
+            dpo.margin,
+            "",
+            Expected::AtLeast(0.5),
+            spread,
+        ),
+        Check::new(
+            "gold-gain",
+            "gold reward of sampled answers, less the start's",
+            gold - start.sampled.gold,
+            "",
+            Expected::AtLeast(0.4),
+            spread,
+        ),
+        Check::new(
+            "collapse",
+            "gold reward with a small β and a high rate, less the start's",
+            collapse.worth.sampled.gold - start.sampled.gold,
+            "",
+            Expected::AtMost(-0.2),
+            spread,
+        ),
+    ]);
+    if let Some(ppo) = ppo {
+        checks.push(Check::new(
+            "reaches-ppo",
+            "gold reward of sampled answers, less PPO's",
+            gold - ppo.sampled.gold,
+            "",
+            Expected::AtLeast(-0.3),
+            spread,
+        ));
+    }
+    checks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tabular;
+
+    #[test]
+    fn gradient_descent_finds_the_closed_form() {
+        for beta in [0.3, 0.5, 1.0] {
+            let [reference, _, closed, found] = tabular(beta);
+            assert!(
+                closed.iter().zip(&found).all(|(a, b)| (a - b).abs() < 1e-6),
+                "{beta}: {closed:?} {found:?}"
+            );
+            assert!(closed.iter().zip(&reference).any(|(a, b)| (a - b).abs() > 0.1));
+        }
+    }
+}

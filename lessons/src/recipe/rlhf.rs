@@ -1,0 +1,397 @@
+//! Lesson 6: a reward model learns what a labeller prefers, PPO makes the policy earn it, and without the charge
+//! for leaving the reference the policy earns it by other means than were meant.
+
+use super::preferences::{self, Agreement, labels_agree, reward_model, rl_start};
+use super::tuning::{Answered, answers};
+use super::{Course, Moment, Report, Role, Size};
+use crate::check::{Check, Expected};
+use crate::world::chat::{FORBIDDEN, Gold, MAX_ANSWER, Question, Split, judge};
+use crate::world::{END, text};
+use gradus_core::Result;
+use gradus_core::model::ModelFolder;
+use gradus_core::objective::ppo::KlEstimator;
+use gradus_core::protocol::{Schedule, TrainConfig};
+use gradus_core::train::{Answer, Iteration, ModelBytes, Ppo, PpoConfig};
+use serde::{Deserialize, Serialize};
+
+/// Tokens of the longest prompt.
+const MAX_PROMPT: usize = 12;
+/// Iterations of a mean of the curves.
+const WINDOW: usize = 5;
+/// Iterations at the end whose tokens the estimators of KL are compared on.
+const LAST: usize = 10;
+/// Answers kept of the last iteration, for the page to show.
+const SHOWN: usize = 8;
+
+/// What a learner can turn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// The policy it begins from, the pairs and the reward model. `bias` plants a fault in the labels.
+    pub preferences: preferences::Settings,
+    /// PPO as it should be.
+    pub ppo: PpoConfig,
+    /// PPO without a charge for KL.
+    pub hacked: PpoConfig,
+    /// Prompts that the gold reward is measured on.
+    pub evaluated: usize,
+    /// Whether the size suffices for the checks of the gold reward; without, only identities are checked.
+    pub outcomes: bool,
+}
+
+impl Settings {
+    /// The settings of this size.
+    pub fn of(size: Size) -> Self {
+        let smoke = size == Size::Smoke;
+        let ppo = |kl_coef: f64, lr: f64| PpoConfig {
+            train: TrainConfig {
+                steps: if smoke { 8 } else { 80 },
+                batch: if smoke { 32 } else { 128 },
+                lr,
+                warmup: 5,
+                schedule: Schedule::Constant,
+                beta2: 0.95,
+                weight_decay: 0.0,
+                ..TrainConfig::default()
+            },
+            num_ppo_epochs: 2,
+            num_mini_batches: 2,
+            kl_coef,
+            vf_coef: 1.0,
+            temperature: 1.0,
+            response_length: MAX_ANSWER,
+            prompt_length: MAX_PROMPT,
+            stop: END,
+            forbidden: FORBIDDEN.to_vec(),
+            standardise: true,
+            ..PpoConfig::default()
+        };
+        Self {
+            preferences: preferences::Settings::of(size),
+            ppo: ppo(0.1, 3e-4),
+            hacked: ppo(0.0, 5e-4),
+            evaluated: if smoke { 64 } else { 400 },
+            outcomes: !smoke,
+        }
+    }
+}
+
+/// One iteration's means over its answers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    /// How the answers were.
+    #[serde(flatten)]
+    pub answered: Answered,
+    /// The reward model's score, in deviations of the first iteration's.
+    pub proxy: f64,
+    /// Exact KL of an answer to the reference, in nats.
+    pub kl: f64,
+}
+
+/// Mean over tokens, and its standard error, of what an estimate of the KL says beyond the exact one.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// The estimate's mean, in nats a token.
+    pub mean: f64,
+    /// Its standard deviation.
+    pub deviation: f64,
+    /// Mean difference to the exact KL over its standard error.
+    pub z: f64,
+}
+
+/// Gao et al. 2022 (arXiv 2210.10760), §3.2: gold gained = d(α − β ln d), d = √KL.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Gao {
+    /// α.
+    pub alpha: f64,
+    /// β.
+    pub beta: f64,
+    /// Share of the variance that the form explains.
+    pub r2: f64,
+}
+
+/// What the lesson's pictures need.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    /// PPO, iteration by iteration.
+    pub ppo: Vec<Point>,
+    /// The same without a charge for KL.
+    pub hacked: Vec<Point>,
+    /// Answers of PPO's last iteration, token by token.
+    pub answers: Vec<Answer>,
+    /// Answers of the hacked policy's last iteration.
+    pub hacked_answers: Vec<Answer>,
+    /// The exact KL in nats a token, and its deviation, over PPO's last iterations.
+    pub exact: [f64; 2],
+    /// k1 there.
+    pub k1: Estimate,
+    /// k3 there.
+    pub k3: Estimate,
+    /// Gao's form, fitted to the hacked run.
+    pub gao: Gao,
+    /// The four models.
+    pub models: Vec<ModelBytes>,
+    /// Gold reward on the evaluation prompts, before and after PPO.
+    pub gold: [f64; 2],
+    /// Share of true answers there, before and after PPO: the reward may be earned in other ways.
+    pub correct: [f64; 2],
+}
+
+/// Runs the lesson.
+///
+/// # Errors
+/// [`Stopped`](gradus_core::Error::Stopped) when the host wants no more, and the engine's errors.
+pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<Figures>> {
+    let start = rl_start(course, &settings.preferences).await?;
+    let labelled = preferences::preferences(course, &start, &settings.preferences).await?;
+    let (reward, agreed) = reward_model(course, &start, &labelled, &settings.preferences).await?;
+    let before = evaluate(course, &start, settings).await?;
+    course.stage("PPO").await?;
+    let kept = optimise(course, "ppo", [&start, &reward], &settings.ppo).await?;
+    let after = evaluate(course, &kept.policy, settings).await?;
+    course.models.set(Role::Ppo, kept.policy.clone());
+    course.stage("PPO without a charge for KL").await?;
+    let hacked = optimise(course, "ppo-hacked", [&start, &reward], &settings.hacked).await?;
+
+    let (exact, [k1, k3]) = estimates(&kept.tail);
+    let mut checks = vec![
+        Check::new(
+            "first-ratio",
+            "largest |π/π_old − 1| in the first minibatch of every iteration",
+            kept.deviation.max(hacked.deviation),
+            "",
+            Expected::Exactly(0.0),
+            "identity: nothing has been learned yet (Schulman et al. 2017, §3)",
+        ),
+        Check::new(
+            "k1-unbiased",
+            "k1's mean less the exact KL's, in standard errors",
+            k1.z.abs(),
+            "se",
+            Expected::AtMost(4.0),
+            "E[k1] = KL at each token (Schulman 2020); 4 standard errors",
+        ),
+        Check::new(
+            "k3-unbiased",
+            "k3's mean less the exact KL's, in standard errors",
+            k3.z.abs(),
+            "se",
+            Expected::AtMost(4.0),
+            "E[k3] = KL at each token (Schulman 2020); 4 standard errors",
+        ),
+    ];
+    if settings.outcomes {
+        checks.extend(outcomes(&kept, &hacked, labels_agree(&labelled), agreed, after.gold - before.gold));
+    }
+    let figures = Figures {
+        exact,
+        k1,
+        k3,
+        gao: gao(&hacked.curve),
+        models: kept.models,
+        gold: [before.gold, after.gold],
+        correct: [before.correct, after.correct],
+        answers: shown(&kept.tail),
+        hacked_answers: shown(&hacked.tail),
+        ppo: kept.curve,
+        hacked: hacked.curve,
+    };
+    Ok(Report { checks, figures })
+}
+
+fn outcomes(kept: &Optimised, hacked: &Optimised, labels: f64, agreed: Agreement, gained: f64) -> Vec<Check> {
+    let nothing = Smooth { gold: f64::NAN, proxy: f64::NAN, kl: f64::NAN };
+    let means = windows(&hacked.curve);
+    let top = means.iter().copied().max_by(|a, b| a.gold.total_cmp(&b.gold)).unwrap_or(nothing);
+    let end = means.last().copied().unwrap_or(nothing);
+    let own = windows(&kept.curve);
+    let rise = own.last().unwrap_or(&nothing).proxy - own.first().unwrap_or(&nothing).proxy;
+    let seeds = "world recipe, two seeds of the PyTorch prototype";
+    vec![
+        Check::new(
+            "labels-agree",
+            "labels that agree with the gold reward",
+            100.0 * labels,
+            "%",
+            Expected::Near { value: 89.0, tolerance: 3.0 },
+            "Bradley–Terry coin σ(3Δ) on the policy's pairs; prototype 89–90 %",
+        ),
+        Check::new(
+            "reward-agrees",
+            "held-out pairs on which the reward model agrees with the gold reward",
+            100.0 * agreed.gold,
+            "%",
+            Expected::AtLeast(78.0),
+            "prototype .817 and .849, less the error of 500 pairs",
+        ),
+        Check::new(
+            "gold-gain",
+            "gold reward gained on the evaluation prompts, temperature 1",
+            gained,
+            "",
+            Expected::AtLeast(0.6),
+            seeds,
+        ),
+        Check::new(
+            "proxy-rises",
+            "the reward model's score, last five iterations less the first five",
+            rise,
+            "sd",
+            Expected::AtLeast(0.0),
+            "what PPO maximises",
+        ),
+        Check::new(
+            "over-optimised",
+            "hacked run: gold reward of the last five iterations less its peak",
+            end.gold - top.gold,
+            "",
+            Expected::AtMost(-0.5),
+            seeds,
+        ),
+        Check::new(
+            "proxy-deceives",
+            "hacked run: proxy at the end less proxy at the gold reward's peak",
+            end.proxy - top.proxy,
+            "sd",
+            Expected::AtLeast(0.0),
+            "over-optimisation (Gao et al. 2022, §3)",
+        ),
+    ]
+}
+
+/// What a run of PPO leaves.
+struct Optimised {
+    policy: ModelFolder,
+    curve: Vec<Point>,
+    /// The last iterations.
+    tail: Vec<Iteration>,
+    /// The largest |ratio − 1| of any iteration's first minibatch.
+    deviation: f64,
+    models: Vec<ModelBytes>,
+}
+
+async fn optimise(
+    course: &mut Course<'_>,
+    run: &str,
+    [start, reward]: [&ModelFolder; 2],
+    config: &PpoConfig,
+) -> Result<Optimised> {
+    let mut ppo = Ppo::new(course.take_device()?, start, reward, config, course.seed)?;
+    let models = ppo.models().to_vec();
+    let (batch, steps) = (config.train.batch, config.train.steps);
+    let seed = course.seed.wrapping_add(0x440);
+    let questions = Question::sample(batch * steps as usize, Split::Train, seed);
+    let (mut curve, mut tail, mut deviation) = (Vec::new(), Vec::new(), 0.0f64);
+    for asked in questions.chunks_exact(batch) {
+        let prompts: Vec<Vec<u32>> = asked.iter().map(|q| q.prompt.clone()).collect();
+        let iteration = ppo.iterate(&prompts).await?;
+        let point = point(asked, &iteration);
+        let mut metrics = iteration.metrics();
+        metrics.extend([
+            ("gold", point.answered.gold),
+            ("correct", point.answered.correct),
+            ("length", point.answered.length),
+        ]);
+        let number = iteration.number;
+        course.metrics(run, number, &metrics).await?;
+        course.progress(number, steps).await?;
+        if number % 10 == 1 || number == steps {
+            let answer = text(&iteration.answers[0].ids());
+            let prompt = text(&prompts[0]);
+            course.say(Moment::Text { run: run.into(), step: number, prompt, answer }).await?;
+        }
+        deviation = deviation.max(iteration.updates.first().map_or(f64::NAN, |u| f64::from(u.deviation)));
+        curve.push(point);
+        tail.push(iteration);
+        if tail.len() > LAST {
+            tail.remove(0);
+        }
+    }
+    let policy = ppo.folder().await?;
+    course.put_back(ppo.into_device());
+    Ok(Optimised { policy, curve, tail, deviation, models })
+}
+
+fn point(asked: &[Question], iteration: &Iteration) -> Point {
+    let golds: Vec<Gold> = asked.iter().zip(&iteration.answers).map(|(q, a)| judge(q, &a.ids())).collect();
+    Point {
+        answered: Answered::mean(&golds),
+        proxy: iteration.mean(|a| f64::from(a.score)),
+        kl: iteration.mean(|a| a.sum(|t| f64::from(t.kl))),
+    }
+}
+
+/// Answers at temperature 1 to training questions, judged by the gold reward.
+async fn evaluate(course: &mut Course<'_>, policy: &ModelFolder, settings: &Settings) -> Result<Answered> {
+    let questions = Question::sample(settings.evaluated, Split::Train, 61);
+    let made = answers(course, policy, &questions, 1.0, course.seed.wrapping_add(61)).await?;
+    let golds: Vec<Gold> = questions.iter().zip(&made).map(|(q, a)| judge(q, a)).collect();
+    Ok(Answered::mean(&golds))
+}
+
+/// The mean of one number over the points; not a number if there are none.
+fn mean(points: &[Point], of: impl Fn(&Point) -> f64) -> f64 {
+    points.iter().map(of).sum::<f64>() / points.len() as f64
+}
+
+/// Gold reward, proxy and KL in a mean of [`WINDOW`] iterations.
+#[derive(Clone, Copy)]
+struct Smooth {
+    gold: f64,
+    proxy: f64,
+    kl: f64,
+}
+
+/// Running means of [`WINDOW`] iterations.
+fn windows(curve: &[Point]) -> Vec<Smooth> {
+    let smooth = |points: &[Point]| Smooth {
+        gold: mean(points, |p| p.answered.gold),
+        proxy: mean(points, |p| p.proxy),
+        kl: mean(points, |p| p.kl),
+    };
+    curve.windows(WINDOW.min(curve.len()).max(1)).map(smooth).collect()
+}
+
+/// The exact KL's mean and deviation, and the two estimates beside it, over all tokens. A token's estimate is
+/// drawn anew given all before it, so the differences are uncorrelated and their standard error is plain.
+fn estimates(iterations: &[Iteration]) -> ([f64; 2], [Estimate; 2]) {
+    let tokens: Vec<_> = iterations.iter().flat_map(|i| &i.answers).flat_map(|a| &a.tokens).collect();
+    let n = tokens.len() as f64;
+    let moments = |of: &dyn Fn(usize) -> f64| {
+        let mean = (0..tokens.len()).map(of).sum::<f64>() / n;
+        let squares: f64 = (0..tokens.len()).map(|i| (of(i) - mean).powi(2)).sum();
+        [mean, (squares / (n - 1.0)).sqrt()]
+    };
+    let exact = |i: usize| f64::from(tokens[i].kl);
+    let estimate = |estimator: KlEstimator| {
+        let [mean, deviation] = moments(&|i| tokens[i].estimate(estimator));
+        let [off, spread] = moments(&|i| tokens[i].estimate(estimator) - exact(i));
+        Estimate { mean, deviation, z: off / (spread / n.sqrt()) }
+    };
+    (moments(&exact), [KlEstimator::K1, KlEstimator::K3].map(estimate))
+}
+
+/// Least squares of the gold gained in d and −d ln d, on running means.
+fn gao(curve: &[Point]) -> Gao {
+    let means = windows(curve);
+    let Some(first) = means.first().copied() else { return Gao { alpha: 0.0, beta: 0.0, r2: 0.0 } };
+    let rows: Vec<[f64; 3]> = means
+        .iter()
+        .filter(|p| p.kl > 0.0)
+        .map(|p| {
+            let d = p.kl.sqrt();
+            [d, -d * d.ln(), p.gold - first.gold]
+        })
+        .collect();
+    let sum = |i: usize, j: usize| rows.iter().map(|r| r[i] * r[j]).sum::<f64>();
+    let determinant = sum(0, 0) * sum(1, 1) - sum(0, 1) * sum(0, 1);
+    let alpha = (sum(0, 2) * sum(1, 1) - sum(1, 2) * sum(0, 1)) / determinant;
+    let beta = (sum(1, 2) * sum(0, 0) - sum(0, 2) * sum(0, 1)) / determinant;
+    let middle = rows.iter().map(|r| r[2]).sum::<f64>() / rows.len() as f64;
+    let left: f64 = rows.iter().map(|r| (r[2] - alpha * r[0] - beta * r[1]).powi(2)).sum();
+    let all: f64 = rows.iter().map(|r| (r[2] - middle).powi(2)).sum();
+    Gao { alpha, beta, r2: 1.0 - left / all }
+}
+
+fn shown(tail: &[Iteration]) -> Vec<Answer> {
+    tail.last().map_or_else(Vec::new, |i| i.answers.iter().take(SHOWN).cloned().collect())
+}
