@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 const VECTORS: usize = 256;
 /// Keys that a softmax chooses among.
 const KEYS: usize = 64;
-/// Softmaxes that are averaged.
-const SAMPLES: usize = 64;
+/// Softmaxes that are sampled.
+const SAMPLES: usize = 128;
 
 /// What happens at one head size.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,12 +30,13 @@ pub struct Width {
     pub unscaled: Softmax,
 }
 
-/// A softmax over 64 keys, mean of 64 samples.
+/// A softmax over 64 keys: 128 samples.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Softmax {
-    /// Entropy in nats; at most ln 64 = 4.16.
+    /// Mean entropy in nats; at most ln 64 = 4.16.
     pub entropy: f64,
-    /// Frobenius norm of the Jacobian diag(p) − p·pᵀ: how much of a gradient comes through.
+    /// Frobenius norm of the Jacobian diag(p) − p·pᵀ, the median: how much of a gradient comes through. (The
+    /// mean is that of the few softmaxes in which two scores tie.)
     pub jacobian: f64,
 }
 
@@ -90,7 +91,7 @@ async fn products(device: &mut dyn Device, d: usize, q: Vec<f32>, k: Vec<f32>) -
     Ok(scores)
 }
 
-/// The last position's softmax, which sees all keys, averaged over the samples.
+/// The last position's softmax, which sees all keys, over the samples.
 async fn softmaxes(device: &mut dyn Device, d: usize, qkv: &[f32], scaled: bool) -> Result<Softmax> {
     let mut tape = Tape::new();
     let input = tape.buffer("theory.qkv", Spec::float([SAMPLES, KEYS, 3 * d]));
@@ -101,13 +102,14 @@ async fn softmaxes(device: &mut dyn Device, d: usize, qkv: &[f32], scaled: bool)
     let probs = device.read(Source::Node(program, "attn.probs".into())).await?.floats();
     device.release(program);
     device.forget("theory.qkv");
-    let (mut entropy, mut jacobian) = (0.0, 0.0);
-    for map in probs.chunks_exact(KEYS * KEYS) {
-        let s = softmax_of(&map[KEYS * (KEYS - 1)..]);
-        entropy += s.entropy / SAMPLES as f64;
-        jacobian += s.jacobian / SAMPLES as f64;
-    }
-    Ok(Softmax { entropy, jacobian })
+    let all: Vec<Softmax> =
+        probs.chunks_exact(KEYS * KEYS).map(|map| softmax_of(&map[KEYS * (KEYS - 1)..])).collect();
+    let mut norms: Vec<f64> = all.iter().map(|s| s.jacobian).collect();
+    norms.sort_by(f64::total_cmp);
+    Ok(Softmax {
+        entropy: all.iter().map(|s| s.entropy).sum::<f64>() / all.len().max(1) as f64,
+        jacobian: norms.get(norms.len() / 2).copied().unwrap_or(f64::NAN),
+    })
 }
 
 #[cfg(test)]
