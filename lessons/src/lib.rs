@@ -2,6 +2,7 @@
 //! checks.
 
 pub mod check;
+pub mod chi_square;
 pub mod loader;
 pub mod material;
 pub mod recipe;

@@ -18,5 +18,6 @@ pub mod sampling;
 pub mod session;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod site;
+pub mod speculation;
 #[cfg(target_arch = "wasm32")]
 pub mod webgpu;

@@ -11,5 +11,6 @@ pub use archive::{MAX_FILE_BYTES, MAX_ZIP_BYTES};
 pub use checkpoint::{ModelFolder, TrainerState};
 pub use config::{MAX_PARAMETERS, MAX_POSITIONS, MAX_VOCAB, check_config, param_shapes};
 pub use gpt::{DecodeInputs, Gpt, forbid};
+pub(crate) use params::padded_vocab;
 pub use params::{Entry, Params};
 pub use tensors::Tensor;

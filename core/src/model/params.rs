@@ -50,7 +50,7 @@ pub struct Params {
 const SCORE: &str = "score.weight";
 
 /// V rounded up to a multiple of 4.
-pub(super) fn padded_vocab(vocab: usize) -> usize {
+pub(crate) fn padded_vocab(vocab: usize) -> usize {
     vocab.next_multiple_of(4)
 }
 

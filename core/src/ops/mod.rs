@@ -18,6 +18,7 @@ mod norm;
 mod pretrain;
 mod record;
 mod sample;
+mod speculative;
 
 pub use adamw::AdamW;
 pub use add::Add;
@@ -35,6 +36,7 @@ pub use norm::{Norm, NormGrad, NormGradParams};
 pub use pretrain::Pretrain;
 pub use record::{RING, Record};
 pub use sample::Sample;
+pub use speculative::{Accept, Distribution, Propose};
 
 use crate::device::cpu::{Io, Real};
 use crate::graph::{Backward, Spec, Step};

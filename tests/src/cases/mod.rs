@@ -6,6 +6,7 @@ mod build;
 mod decode;
 mod gpt;
 mod layers;
+mod speculative;
 mod training;
 
 pub use gpt::{Gpt, Heads};
@@ -33,10 +34,17 @@ pub struct Case {
 
 /// Every case.
 pub fn all() -> Vec<Case> {
-    [layers::cases(), attention::cases(), decode::cases(), training::cases(), gpt::cases()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        layers::cases(),
+        attention::cases(),
+        decode::cases(),
+        speculative::cases(),
+        training::cases(),
+        gpt::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 impl Case {

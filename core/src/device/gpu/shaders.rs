@@ -19,16 +19,18 @@ macro_rules! kernels {
 }
 
 kernels! {
+    "accept": ["index" "rng" "reduce" "draw"],
     "adamw": ["index" "state"],
     "add": ["index"],
     "advance": [],
     "attention": ["index" "attention" "reduce"],
-    "attention_cached": ["index" "state" "reduce"],
+    "attention_cached": ["index" "reduce"],
     "attention_grad": ["index" "attention"],
     "attention_grad_scores": ["index" "attention" "reduce"],
     "batch": ["index" "state" "rng"],
+    "distribution": ["index" "reduce" "nucleus"],
     "embed": ["index"],
-    "embed_at": ["index" "state"],
+    "embed_at": ["index"],
     "embed_grad": ["index"],
     "flash_attention": ["attention" "flash" "flash_keys"],
     "flash_attention_delta": ["index"],
@@ -36,7 +38,7 @@ kernels! {
     "flash_attention_grad_q": ["attention" "flash" "flash_keys" "flash_grad"],
     "gelu_grad": ["index" "gelu"],
     "grad_norm": ["reduce"],
-    "kv_append": ["index" "state"],
+    "kv_append": ["index"],
     "linear": ["tile"],
     "linear_gelu": ["tile" "gelu"],
     "linear_grad_weight": ["index" "outer"],
@@ -50,8 +52,9 @@ kernels! {
     "norm_grad_add": ["index" "norm_grad"],
     "norm_grad_params": ["index"],
     "pretrain": ["reduce"],
+    "propose": ["index" "rng" "draw"],
     "record": ["state"],
-    "sample": ["index" "state" "rng" "reduce"],
+    "sample": ["index" "rng" "reduce" "nucleus" "draw"],
 }
 
 /// The whole text of a launch's kernel. Errors: no kernel of that name.
