@@ -41,14 +41,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
         for (var v = first; v < end; v++) {
             part += min(p[at_p + v], q[at_q + v]);
         }
-        let common = sum_all(thread, part);
+        let shared_mass = sum_all(thread, part);
         if live && !rejected && i < room {
             let x = tokens[next + i];
             let coin = unit(threefry(vec2u(settings[3], STREAM), vec2u(position + 1u + i, b)).x);
             rejected = coin * q[at_q + x] >= p[at_p + x];
             accepted += select(1u, 0u, rejected);
             if thread == 0u {
-                overlap[b * K + i] += common;
+                overlap[b * K + i] += shared_mass;
                 counts[b * COUNTS + 4u + i] += 1u;
                 counts[b * COUNTS + 4u + K + i] += select(1u, 0u, rejected);
             }

@@ -96,6 +96,7 @@ fn write(dir: &Path, tokenizer: Tokenizer, texts: &[String]) -> Result<(), Failu
         n_positions: 16,
         vocab_size: tokenizer.vocab_size(),
         attention: Default::default(),
+        scale_attn_weights: true,
         init: Default::default(),
     };
     let mut rng = Rng::new(12, Stream::Test);

@@ -21,6 +21,7 @@ pub mod objective;
 pub mod ops;
 pub mod protocol;
 pub mod rng;
+pub mod scaling;
 pub mod session;
 pub mod text;
 pub mod train;

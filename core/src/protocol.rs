@@ -60,6 +60,10 @@ pub enum Attention {
     Materialised,
 }
 
+const fn yes() -> bool {
+    true
+}
+
 /// The shape of a GPT-2. Field names are those of Hugging Face's `GPT2Config`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelConfig {
@@ -77,6 +81,9 @@ pub struct ModelConfig {
     /// How attention is computed.
     #[serde(default)]
     pub attention: Attention,
+    /// Whether scores are divided by √(C/H), as they should be.
+    #[serde(default = "yes")]
+    pub scale_attn_weights: bool,
     /// How weights begin.
     #[serde(default)]
     pub init: Init,
@@ -427,6 +434,7 @@ impl ModelConfig {
             n_positions,
             vocab_size: 0,
             attention: Attention::default(),
+            scale_attn_weights: true,
             init: Init::default(),
         })
     }

@@ -26,6 +26,10 @@ pub enum Stream {
     Propose = 9,
     /// Whether the target model accepts it, and what it draws instead.
     Accept = 10,
+    /// Questions, demonstrations and labels of the chat lessons.
+    Chat = 7,
+    /// Weights of a bootstrap.
+    Bootstrap = 8,
 }
 
 const ROTATIONS: [[u32; 4]; 2] = [[13, 15, 26, 6], [17, 29, 16, 24]];

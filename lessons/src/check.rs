@@ -80,7 +80,8 @@ impl fmt::Display for Expected {
 }
 
 /// A number as a table shows it: counts in full, others to four digits.
-struct Number(f64);
+#[derive(Clone, Copy, Debug)]
+pub struct Number(pub f64);
 
 impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

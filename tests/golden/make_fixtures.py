@@ -28,13 +28,15 @@ CASES = {
     "l1-c16-h2-t8-v24": (1, 16, 2, 8, 24, 3),
     "l2-c32-h4-t16-v65": (2, 32, 4, 16, 65, 2),
     "l3-c24-h3-t12-v40": (3, 24, 3, 12, 40, 4),
+    "l1-c16-h2-t8-v24-unscaled": (1, 16, 2, 8, 24, 3),
 }
 
 
-def build(seed, layers, width, heads, context, vocab):
+def build(seed, layers, width, heads, context, vocab, scaled=True):
     config = transformers.GPT2Config(
         n_layer=layers, n_embd=width, n_head=heads, n_positions=context, vocab_size=vocab,
         resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=0, eos_token_id=0,
+        scale_attn_weights=scaled,
         attn_implementation="eager",
     )
     model = transformers.GPT2LMHeadModel(config)
@@ -60,7 +62,7 @@ def f32(tensor):
 def make(name, seed, layers, width, heads, context, vocab, batch):
     folder = HERE / name
     shutil.rmtree(folder, ignore_errors=True)
-    model, draw = build(seed, layers, width, heads, context, vocab)
+    model, draw = build(seed, layers, width, heads, context, vocab, "unscaled" not in name)
     model.save_pretrained(folder)
     model = model.double()
     tokens = torch.randint(vocab, (STEPS, batch, context + 1), generator=draw)

@@ -13,7 +13,8 @@ use safetensors::SafeTensors;
 use std::path::PathBuf;
 
 /// The configurations that PyTorch was asked about.
-pub const CASES: [&str; 3] = ["l1-c16-h2-t8-v24", "l2-c32-h4-t16-v65", "l3-c24-h3-t12-v40"];
+pub const CASES: [&str; 4] =
+    ["l1-c16-h2-t8-v24", "l2-c32-h4-t16-v65", "l3-c24-h3-t12-v40", "l1-c16-h2-t8-v24-unscaled"];
 
 /// What a fixture holds.
 pub struct Golden {
@@ -196,7 +197,7 @@ fn adamw(batch: usize) -> TrainConfig {
     }
 }
 
-fn close(name: &str, got: &[f32], expected: &[f32], tolerance: f64) -> Result<()> {
+pub(crate) fn close(name: &str, got: &[f32], expected: &[f32], tolerance: f64) -> Result<()> {
     ensure!(got.len() == expected.len(), "{name}: {} values, expected {}", got.len(), expected.len());
     let square = |x: f32| f64::from(x) * f64::from(x);
     let off: f64 = got.iter().zip(expected).map(|(g, e)| square(g - e)).sum::<f64>().sqrt();

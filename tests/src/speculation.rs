@@ -40,6 +40,7 @@ impl Pair {
             n_head: 2,
             n_positions: positions,
             vocab_size: vocab,
+            scale_attn_weights: true,
             attention: Attention::Flash,
             init: Init::World,
         };

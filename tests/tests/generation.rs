@@ -28,6 +28,7 @@ impl Model {
             n_positions: POSITIONS,
             vocab_size: 37,
             attention,
+            scale_attn_weights: true,
             init: Init::World,
         };
         let params = Params::new(&config);

@@ -41,15 +41,15 @@ fn any_draft_and_any_number_of_proposals_will_do() {
     }
 }
 
-/// The p-value of 100,000 continuations by three tokens under the target's exact law.
-fn fit(draft: Draft, proposals: usize, residual: bool, temperature: f32) -> (f64, f64) {
+/// The p-value of `n` continuations by three tokens under the target's exact law at temperature 1; and α.
+fn fit(n: usize, draft: Draft, proposals: usize, residual: bool, temperature: f32) -> (f64, f64) {
     let mut pair = pair(5, 8, draft);
     let prompt = vec![3, 1];
     let law = block_on(pair.law(&prompt, 3)).expect("a law");
     assert!((law.iter().sum::<f64>() - 1.0).abs() < 1e-5);
     let settings = SampleConfig { max_tokens: 3, temperature, seed: 11, ..SampleConfig::default() };
     let shape = SpeculatorShape { batch: 2000, proposals, residual };
-    let made = block_on(pair.speculate(shape, &vec![prompt; 100_000], &settings, None)).expect("texts");
+    let made = block_on(pair.speculate(shape, &vec![prompt; n], &settings, None)).expect("texts");
     let mut counts = vec![0.0; law.len()];
     made.answers.iter().for_each(|row| counts[pair.cell(row)] += 1.0);
     (p_value(&counts, &law), made.tally.acceptance())
@@ -57,8 +57,10 @@ fn fit(draft: Draft, proposals: usize, residual: bool, temperature: f32) -> (f64
 
 #[test]
 fn sampled_text_follows_the_targets_law() {
-    for (draft, proposals) in [(Draft::Shallow, 1), (Draft::Shallow, 2), (Draft::Noisy(0.1), 4)] {
-        let (p, acceptance) = fit(draft, proposals, true, 1.0);
+    for (n, draft, proposals) in
+        [(100_000, Draft::Shallow, 2), (20_000, Draft::Shallow, 1), (20_000, Draft::Noisy(0.1), 4)]
+    {
+        let (p, acceptance) = fit(n, draft, proposals, true, 1.0);
         assert!(p > 1e-3, "χ²: p = {p:.2e} with {draft:?}, K = {proposals}, α = {acceptance:.2}");
         assert!((0.3..0.95).contains(&acceptance), "both verdicts must occur often: {acceptance}");
     }
@@ -66,10 +68,10 @@ fn sampled_text_follows_the_targets_law() {
 
 #[test]
 fn a_wrong_rule_is_caught() {
-    let (p, _) = fit(Draft::Shallow, 2, false, 1.0);
+    let (p, _) = fit(20_000, Draft::Shallow, 2, false, 1.0);
     assert!(p < 1e-6, "drawing from p after a rejection went unnoticed: p = {p:.2e}");
     // And the right rule at another temperature does not follow the law at 1.
-    let (p, _) = fit(Draft::Shallow, 2, true, 0.8);
+    let (p, _) = fit(20_000, Draft::Shallow, 2, true, 0.8);
     assert!(p < 1e-6, "another temperature went unnoticed: p = {p:.2e}");
 }
 

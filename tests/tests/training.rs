@@ -25,6 +25,7 @@ fn model() -> ModelConfig {
         n_positions: 12,
         vocab_size: VOCAB,
         attention: Attention::default(),
+        scale_attn_weights: true,
         init: Default::default(),
     }
 }

@@ -47,6 +47,7 @@ impl Settings {
                 n_positions,
                 vocab_size: 0,
                 attention: Default::default(),
+                scale_attn_weights: true,
                 init: Default::default(),
             }
         });

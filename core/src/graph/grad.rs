@@ -56,8 +56,13 @@ impl Backward<'_> {
 
     /// Records an op whose output is a gradient of `of`, and is named after it.
     pub fn push(&mut self, of: Value, op: impl Op + 'static, reads: &[Value]) -> Result<Value> {
+        Ok(self.push_all(of, op, reads)?[0])
+    }
+
+    /// As [`push`](Self::push), for an op with several outputs, the first of which is the gradient.
+    pub fn push_all(&mut self, of: Value, op: impl Op + 'static, reads: &[Value]) -> Result<Vec<Value>> {
         let name = format!("grad:{}", self.tape.name(of));
-        self.tape.push1(&name, op, reads)
+        self.tape.push(&name, op, reads)
     }
 
     /// Records an op that adds into existing values.

@@ -24,6 +24,7 @@ fn folder() -> ModelFolder {
         n_positions: 3,
         vocab_size: 5,
         attention: Attention::Materialised,
+        scale_attn_weights: false,
         init: Init::Gpt2,
     };
     let run = RunConfig {
@@ -183,7 +184,7 @@ fn each_fault_of_the_configuration_is_named() {
         ("\"gpt2\"", "\"llama\"", "model_type"),
         ("\"gelu_new\"", "\"relu\"", "activation_function"),
         ("\"tie_word_embeddings\": true", "\"tie_word_embeddings\": false", "tie_word_embeddings"),
-        ("\"scale_attn_weights\": true", "\"scale_attn_weights\": false", "scale_attn_weights"),
+        ("\"scale_attn_weights\": false", "\"scale_attn_weights\": 3", "scale_attn_weights"),
         ("\"n_inner\": null", "\"n_inner\": 20", "n_inner"),
         ("\"n_inner\": null", "\"scale_attn_by_inverse_layer_idx\": true", "inverse_layer"),
         ("0.00001", "0.000001", "layer_norm_epsilon"),

@@ -41,6 +41,7 @@ impl Op for AdamW {
         Ok(vec![Spec::float([self.len]); 4])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let state = State::from_words(io.u(0));
         let norm = io.f(1).iter().copied().sum::<F>().sqrt();

@@ -19,6 +19,7 @@ impl Op for Add {
         Ok(vec![reads[0].clone()])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let (a, b, y) = (io.f(0), io.f(1), io.out(0));
         for ((y, &a), &b) in y.iter_mut().zip(a).zip(b) {

@@ -13,12 +13,13 @@ pub(super) struct Sizes {
     pub t: usize,
     pub h: usize,
     pub d: usize,
+    pub scaled: bool,
 }
 
 impl Sizes {
     /// From qkv `[B, T, 3C]`.
-    pub(super) fn of(qkv: &Spec, h: usize) -> Self {
-        Self { b: qkv.shape[0], t: qkv.shape[1], h, d: qkv.last() / 3 / h }
+    pub(super) fn of(qkv: &Spec, h: usize, scaled: bool) -> Self {
+        Self { b: qkv.shape[0], t: qkv.shape[1], h, d: qkv.last() / 3 / h, scaled }
     }
 
     pub(super) fn c(&self) -> usize {
@@ -28,7 +29,7 @@ impl Sizes {
     pub(super) fn check(op: &str, reads: &[Spec], h: usize) -> Result<Self> {
         let ok = reads.first().is_some_and(|q| q.shape.len() == 3 && h > 0 && q.last() % (3 * h) == 0);
         expect(ok, op, reads)?;
-        Ok(Self::of(&reads[0], h))
+        Ok(Self::of(&reads[0], h, true))
     }
 
     pub(super) fn constants(&self) -> Vec<(&'static str, super::Constant)> {
@@ -43,7 +44,7 @@ impl Sizes {
     }
 
     pub(super) fn scale(&self) -> f64 {
-        1.0 / (self.d as f64).sqrt()
+        scale(self.d, self.scaled)
     }
 
     /// For each sequence and head: its index, and where its queries begin in qkv and its output in o.
@@ -56,11 +57,19 @@ impl Sizes {
     }
 }
 
+/// What scores are multiplied by: 1/√D, which gives scores of independent queries and keys of unit variance
+/// unit variance too (Vaswani et al. 2017, §3.2.1, footnote 4), or 1 where that is left out.
+pub(super) fn scale(d: usize, scaled: bool) -> f64 {
+    if scaled { 1.0 / (d as f64).sqrt() } else { 1.0 }
+}
+
 /// reads qkv `[B, T, 3C]`; writes o `[B, T, C]`, probs `[B, H, T, T]`.
 #[derive(Debug)]
 pub struct Attention {
     /// H.
     pub heads: usize,
+    /// Whether scores are divided by √D.
+    pub scaled: bool,
 }
 
 impl Op for Attention {
@@ -77,8 +86,9 @@ impl Op for Attention {
         Ok(vec![Spec::float([s.b, s.t, s.c()]), Spec::float([s.b, s.h, s.t, s.t])])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
-        let s = Sizes::of(io.read_spec(0), self.heads);
+        let s = Sizes::of(io.read_spec(0), self.heads, self.scaled);
         let (qkv, o, probs) = (io.f(0), io.out(0), io.out(1));
         let (t, d, c, row) = (s.t, s.d, s.c(), 3 * s.c());
         for (i, q, out) in s.heads() {
@@ -94,26 +104,24 @@ impl Op for Attention {
 
     fn vjp(&self, back: &mut Backward<'_>, step: &Step) -> Result<()> {
         let Some(d) = back.only(step) else { return Ok(()) };
-        let (qkv, probs) = (step.reads[0], step.writes[1]);
-        let scores = back.push(probs, AttentionGradScores { heads: self.heads }, &[qkv, d, probs])?;
+        let (qkv, probs, scaled) = (step.reads[0], step.writes[1], self.scaled);
+        let scores = back.push(probs, AttentionGradScores { heads: self.heads, scaled }, &[qkv, d, probs])?;
         let dqkv = back.push(qkv, AttentionGrad { heads: self.heads }, &[qkv, d, probs, scores])?;
         back.set(qkv, dqkv)
     }
 
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
-        let s = Sizes::of(&reads[0], self.heads);
+        let s = Sizes::of(&reads[0], self.heads, self.scaled);
         s.lines("attention")
     }
 }
 
 /// `x ← softmax(scale · x)`.
+#[inline(always)]
 pub(super) fn softmax<F: Real>(x: &mut [F], scale: F) {
-    let max = x.iter().copied().fold(F::neg_infinity(), F::max);
-    let mut sum = F::zero();
-    for x in x.iter_mut() {
-        *x = ((*x - max) * scale).expo();
-        sum += *x;
-    }
+    let max = F::largest(x);
+    x.iter_mut().for_each(|x| *x = ((*x - max) * scale).expo());
+    let sum = F::total(x);
     x.iter_mut().for_each(|x| *x /= sum);
 }
 
@@ -123,6 +131,8 @@ pub(super) fn softmax<F: Real>(x: &mut [F], scale: F) {
 pub struct AttentionGradScores {
     /// H.
     pub heads: usize,
+    /// Whether scores are divided by √D.
+    pub scaled: bool,
 }
 
 impl Op for AttentionGradScores {
@@ -135,15 +145,16 @@ impl Op for AttentionGradScores {
         Ok(vec![Spec::float([s.b, s.h, s.t, s.t])])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
-        let s = Sizes::of(io.read_spec(0), self.heads);
+        let s = Sizes::of(io.read_spec(0), self.heads, self.scaled);
         let (qkv, dout, probs, ds) = (io.f(0), io.f(1), io.f(2), io.out(0));
         let (t, d, c, row) = (s.t, s.d, s.c(), 3 * s.c());
         for (i, q, out) in s.heads() {
             let (p, ds) = (&probs[i * t * t..][..t * t], &mut ds[i * t * t..][..t * t]);
             F::gemm([t, t, d], (&dout[out..], [c, 1]), (&qkv[q + 2 * c..], [1, row]), (ds, t), false);
             for (p, ds) in p.chunks_exact(t).zip(ds.chunks_exact_mut(t)) {
-                let dot = p.iter().zip(ds.iter()).map(|(&p, &d)| p * d).sum::<F>();
+                let dot = F::dot(p, ds);
                 for (ds, &p) in ds.iter_mut().zip(p) {
                     *ds = F::of(s.scale()) * p * (*ds - dot);
                 }
@@ -156,7 +167,7 @@ impl Op for AttentionGradScores {
     }
 
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
-        let s = Sizes::of(&reads[0], self.heads);
+        let s = Sizes::of(&reads[0], self.heads, self.scaled);
         s.lines("attention_grad_scores")
     }
 }
@@ -178,8 +189,9 @@ impl Op for AttentionGrad {
         Ok(vec![reads[0].clone()])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
-        let s = Sizes::of(io.read_spec(0), self.heads);
+        let s = Sizes::of(io.read_spec(0), self.heads, true);
         let (qkv, dout, probs, ds, dqkv) = (io.f(0), io.f(1), io.f(2), io.f(3), io.out(0));
         let (t, d, c, row) = (s.t, s.d, s.c(), 3 * s.c());
         for (i, q, out) in s.heads() {
@@ -195,7 +207,7 @@ impl Op for AttentionGrad {
     }
 
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
-        let s = Sizes::of(&reads[0], self.heads);
+        let s = Sizes::of(&reads[0], self.heads, true);
         let n = s.b * s.t * s.c();
         let constants = vec![u("N", n), u("T", s.t), u("H", s.h), u("D", s.d)];
         Dispatch { shader: "attention_grad", constants, workgroups: groups(n, 64) }

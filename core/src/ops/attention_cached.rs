@@ -2,7 +2,7 @@
 //! batch stands at a position of its own; Q positions from there on are computed in one pass, causal among
 //! themselves, since their keys and values are kept first.
 
-use super::attention::softmax;
+use super::attention::{scale, softmax};
 use super::{Dispatch, Op, expect, f, groups, no_gradient, u};
 use crate::Result;
 use crate::device::cpu::{Io, Real};
@@ -32,6 +32,7 @@ impl Op for KvAppend {
         Ok(vec![Spec::float([reads[0].shape[0], self.positions, reads[0].last() / 3 * 2])])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let (queries, c) = (io.read_spec(0).shape[1], io.read_spec(0).last() / 3);
         let (qkv, positions, cache) = (io.f(0), io.u(1), io.out(0));
@@ -69,6 +70,8 @@ pub struct AttentionCached {
     pub heads: usize,
     /// As in [`KvAppend`].
     pub offset: usize,
+    /// Whether scores are divided by √D.
+    pub scaled: bool,
 }
 
 impl Op for AttentionCached {
@@ -89,12 +92,13 @@ impl Op for AttentionCached {
         Ok(vec![Spec::float([reads[0].shape[0], reads[0].shape[1], reads[0].last() / 3])])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let (queries, c, span) =
             (io.read_spec(0).shape[1], io.read_spec(0).last() / 3, io.read_spec(1).shape[1]);
         let (qkv, cache, positions, o) = (io.f(0), io.f(1), io.u(2), io.out(0));
         let d = c / self.heads;
-        let scale = F::of(1.0 / (d as f64).sqrt());
+        let scale = F::of(scale(d, self.scaled));
         let mut weights = vec![F::zero(); span];
         for (i, o) in o.chunks_exact_mut(d).enumerate() {
             let (row, h) = (i / self.heads, i % self.heads);
@@ -104,7 +108,7 @@ impl Op for AttentionCached {
             let kept = |j: usize| &cache[(b * span + j) * 2 * c + h * d..];
             let weights = &mut weights[..seen];
             for (j, w) in weights.iter_mut().enumerate() {
-                *w = q.iter().zip(kept(j)).map(|(&q, &k)| q * k).sum();
+                *w = F::dot(q, &kept(j)[..d]);
             }
             softmax(weights, scale);
             o.fill(F::zero());
@@ -130,7 +134,7 @@ impl Op for AttentionCached {
             u("D", d),
             u("Q", reads[0].shape[1]),
             u("OFFSET", self.offset),
-            f("SCALE", 1.0 / (d as f64).sqrt()),
+            f("SCALE", scale(d, self.scaled)),
         ];
         Dispatch { shader: "attention_cached", constants, workgroups: groups(rows * self.heads, 1) }
     }

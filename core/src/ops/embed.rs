@@ -24,6 +24,7 @@ impl Op for Embed {
         Ok(vec![Spec::float([reads[0].shape[0], reads[0].shape[1], reads[1].last()])])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let (t, c) = (io.read_spec(0).shape[1], io.read_spec(1).last());
         let (tokens, wte, wpe, x) = (io.u(0), io.f(1), io.f(2), io.out(0));
@@ -81,6 +82,7 @@ impl Op for EmbedGrad {
         Ok(vec![Spec::float([self.vocab, c]), Spec::float([self.positions, c])])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let (t, c) = (io.read_spec(1).shape[1], io.read_spec(0).last());
         let (dx, tokens, dwte, dwpe) = (io.f(0), io.u(1), io.out(0), io.out(1));
@@ -132,6 +134,7 @@ impl Op for EmbedAt {
         Ok(vec![Spec::float([reads[0].shape[0], self.queries, reads[1].last()])])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let (span, c) = (io.read_spec(0).shape[1], io.read_spec(1).last());
         let (tokens, wte, wpe, positions, x) = (io.u(0), io.f(1), io.f(2), io.u(3), io.out(0));

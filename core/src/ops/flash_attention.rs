@@ -22,6 +22,8 @@ pub(crate) const TILE: usize = 32;
 pub struct FlashAttention {
     /// H.
     pub heads: usize,
+    /// Whether scores are divided by √D.
+    pub scaled: bool,
 }
 
 /// One workgroup a tile of rows, sequence and head.
@@ -47,8 +49,9 @@ impl Op for FlashAttention {
         Ok(vec![Spec::float([s.b, s.t, s.c()]), Spec::float([s.b, s.h, s.t])])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
-        let s = Sizes::of(io.read_spec(0), self.heads);
+        let s = Sizes::of(io.read_spec(0), self.heads, self.scaled);
         let (qkv, o, lse) = (io.f(0), io.out(0), io.out(1));
         let (d, c, row, scale) = (s.d, s.c(), 3 * s.c(), F::of(s.scale()));
         let mut scores = vec![F::zero(); TILE * TILE];
@@ -68,13 +71,11 @@ impl Op for FlashAttention {
                     for r in 0..rows {
                         let seen = (i + r + 1).saturating_sub(j).min(columns);
                         let line = &mut scores[r * TILE..][..columns];
-                        let largest = line[..seen].iter().fold(m[r], |a, &x| a.max(x * scale));
+                        let largest = m[r].max(F::largest(&line[..seen]) * scale);
                         let rescale = if seen == 0 { F::one() } else { (m[r] - largest).expo() };
                         l[r] *= rescale;
-                        for x in &mut line[..seen] {
-                            *x = (*x * scale - largest).expo();
-                            l[r] += *x;
-                        }
+                        line[..seen].iter_mut().for_each(|x| *x = (*x * scale - largest).expo());
+                        l[r] += F::total(&line[..seen]);
                         line[seen..].fill(F::zero());
                         let kept = if j == 0 { F::zero() } else { rescale };
                         o[out + (i + r) * c..][..d].iter_mut().for_each(|o| *o *= kept);
@@ -96,16 +97,17 @@ impl Op for FlashAttention {
 
     fn vjp(&self, back: &mut Backward<'_>, step: &Step) -> Result<()> {
         let Some(d) = back.only(step) else { return Ok(()) };
-        let (qkv, o, lse, heads) = (step.reads[0], step.writes[0], step.writes[1], self.heads);
+        let (qkv, o, lse) = (step.reads[0], step.writes[0], step.writes[1]);
+        let (heads, scaled) = (self.heads, self.scaled);
         let delta = back.push(lse, FlashAttentionDelta { heads }, &[o, d])?;
         let dqkv = back.partial(qkv);
-        back.push_into(FlashAttentionGradKv { heads }, &[qkv, d, lse, delta], &[dqkv])?;
-        back.push_into(FlashAttentionGradQ { heads }, &[qkv, d, lse, delta], &[dqkv])?;
+        back.push_into(FlashAttentionGradKv { heads, scaled }, &[qkv, d, lse, delta], &[dqkv])?;
+        back.push_into(FlashAttentionGradQ { heads, scaled }, &[qkv, d, lse, delta], &[dqkv])?;
         back.set(qkv, dqkv)
     }
 
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
-        launch("flash_attention", Sizes::of(&reads[0], self.heads))
+        launch("flash_attention", Sizes::of(&reads[0], self.heads, self.scaled))
     }
 }
 
@@ -135,12 +137,13 @@ impl Op for FlashAttentionDelta {
         Ok(vec![Spec::float([reads[0].shape[0], self.heads, reads[0].shape[1]])])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let (t, d) = (io.read_spec(0).shape[1], io.read_spec(0).last() / self.heads);
         let (o, dout, delta) = (io.f(0), io.f(1), io.out(0));
         for (i, (o, g)) in o.chunks_exact(d).zip(dout.chunks_exact(d)).enumerate() {
             let (bt, h) = (i / self.heads, i % self.heads);
-            delta[(bt / t * self.heads + h) * t + bt % t] = o.iter().zip(g).map(|(&o, &g)| o * g).sum();
+            delta[(bt / t * self.heads + h) * t + bt % t] = F::dot(o, g);
         }
     }
 
@@ -167,12 +170,13 @@ struct Tile<'a, F> {
 }
 
 impl<'a, F: Real> Tile<'a, F> {
-    fn new(io: &Io<'a, F>, heads: usize) -> Self {
+    fn new(io: &Io<'a, F>, heads: usize, scaled: bool) -> Self {
         let (p, ds) = (vec![F::zero(); TILE * TILE], vec![F::zero(); TILE * TILE]);
-        let s = Sizes::of(io.read_spec(0), heads);
+        let s = Sizes::of(io.read_spec(0), heads, scaled);
         Self { s, qkv: io.f(0), dout: io.f(1), lse: io.f(2), delta: io.f(3), p, ds }
     }
 
+    #[inline(always)]
     fn recompute(
         &mut self,
         (head, q, out): (usize, usize, usize),
@@ -189,9 +193,10 @@ impl<'a, F: Real> Tile<'a, F> {
             let at = head * self.s.t + i + r;
             let seen = (i + r + 1).saturating_sub(j).min(columns);
             let (p, ds) = (&mut self.p[r * TILE..][..columns], &mut self.ds[r * TILE..][..columns]);
+            let (lse, delta) = (self.lse[at], self.delta[at]);
             for (p, ds) in p[..seen].iter_mut().zip(&mut ds[..seen]) {
-                *p = (*p * scale - self.lse[at]).expo();
-                *ds = scale * *p * (*ds - self.delta[at]);
+                *p = (*p * scale - lse).expo();
+                *ds = scale * *p * (*ds - delta);
             }
             p[seen..].fill(F::zero());
             ds[seen..].fill(F::zero());
@@ -204,6 +209,8 @@ impl<'a, F: Real> Tile<'a, F> {
 pub struct FlashAttentionGradKv {
     /// H.
     pub heads: usize,
+    /// Whether scores are divided by √D.
+    pub scaled: bool,
 }
 
 impl Op for FlashAttentionGradKv {
@@ -216,8 +223,9 @@ impl Op for FlashAttentionGradKv {
         Ok(vec![reads[0].clone()])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
-        let mut tile = Tile::new(&io, self.heads);
+        let mut tile = Tile::new(&io, self.heads, self.scaled);
         let dqkv = io.out(0);
         let (s, c) = (tile.s, tile.s.c());
         for head in s.heads() {
@@ -252,7 +260,7 @@ impl Op for FlashAttentionGradKv {
     }
 
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
-        launch("flash_attention_grad_kv", Sizes::of(&reads[0], self.heads))
+        launch("flash_attention_grad_kv", Sizes::of(&reads[0], self.heads, self.scaled))
     }
 }
 
@@ -261,6 +269,8 @@ impl Op for FlashAttentionGradKv {
 pub struct FlashAttentionGradQ {
     /// H.
     pub heads: usize,
+    /// Whether scores are divided by √D.
+    pub scaled: bool,
 }
 
 impl Op for FlashAttentionGradQ {
@@ -273,8 +283,9 @@ impl Op for FlashAttentionGradQ {
         Ok(vec![reads[0].clone()])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
-        let mut tile = Tile::new(&io, self.heads);
+        let mut tile = Tile::new(&io, self.heads, self.scaled);
         let dqkv = io.out(0);
         let (s, c) = (tile.s, tile.s.c());
         for head in s.heads() {
@@ -295,6 +306,6 @@ impl Op for FlashAttentionGradQ {
     }
 
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
-        launch("flash_attention_grad_q", Sizes::of(&reads[0], self.heads))
+        launch("flash_attention_grad_q", Sizes::of(&reads[0], self.heads, self.scaled))
     }
 }

@@ -20,6 +20,7 @@ impl Op for GeluGrad {
         Ok(vec![reads[1].clone()])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let (dy, pre, dpre) = (io.f(0), io.f(1), io.out(0));
         for ((d, &g), &x) in dpre.iter_mut().zip(dy).zip(pre) {

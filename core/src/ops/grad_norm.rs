@@ -23,12 +23,13 @@ impl Op for GradNorm {
         Ok(vec![Spec::float([GRAD_NORM_PARTS])])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let (grads, parts) = (io.f(0), io.out(0));
         let span = grads.len().div_ceil(GRAD_NORM_PARTS).max(1);
         parts.fill(F::zero());
         for (part, grads) in parts.iter_mut().zip(grads.chunks(span)) {
-            *part = grads.iter().map(|&g| g * g).sum();
+            *part = F::dot(grads, grads);
         }
     }
 

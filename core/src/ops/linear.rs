@@ -22,6 +22,7 @@ pub struct Linear {
 
 /// GELU in its tanh form, and its derivative. tanh through exp, clamped: some GPU drivers' tanh is far
 /// off, and all devices should compute the same thing.
+#[inline(always)]
 pub(super) fn gelu<F: Real>(x: F) -> (F, F) {
     let k = F::of(0.797_884_560_802_865_4); // √(2/π)
     let a = F::of(0.044_715);
@@ -73,6 +74,7 @@ impl Op for Linear {
         Ok(vec![Spec::float(shape); if self.gelu { 2 } else { 1 }])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let (m, (k, n)) = (io.read_spec(0).rows(), self.sizes(io.read_spec(1)));
         let (x, w, y) = (io.f(0), io.f(1), io.out(0));
@@ -160,6 +162,7 @@ impl Op for LinearGradInput {
         Ok(vec![Spec::float(shape)])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let (m, (k, n)) = (io.read_spec(0).rows(), self.forward().sizes(io.read_spec(1)));
         let [a, b] = self.forward().strides(k, n);
@@ -207,6 +210,7 @@ impl Op for LinearGradWeight {
         Ok(specs)
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let (m, k, n) = (io.read_spec(0).rows(), io.read_spec(0).last(), io.read_spec(1).last());
         let (x, dy, dw) = (io.f(0), io.f(1), io.out(0));

@@ -31,13 +31,14 @@ impl Op for LogProb {
         Ok(vec![Spec::float(reads[1].shape.clone()); 2])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let width = io.read_spec(0).last();
         let (logits, targets, logp, lse) = (io.f(0), io.u(1), io.out(0), io.out(1));
         for (i, row) in logits.chunks_exact(width).enumerate() {
             let row = &row[..self.vocab];
-            let max = row.iter().copied().fold(F::neg_infinity(), F::max);
-            lse[i] = max + row.iter().map(|&x| (x - max).expo()).sum::<F>().ln();
+            let max = F::largest(row);
+            lse[i] = max + F::sum_of(row, row, |x, _| (x - max).expo()).ln();
             logp[i] = row[targets[i] as usize] - lse[i];
         }
     }
@@ -74,12 +75,14 @@ impl Op for LogProbGrad {
         Ok(vec![reads[1].clone()])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let width = io.read_spec(1).last();
         let (dlogp, logits, targets, lse, out) = (io.f(0), io.f(1), io.u(2), io.f(3), io.out(0));
         for (i, (row, out)) in logits.chunks_exact(width).zip(out.chunks_exact_mut(width)).enumerate() {
+            let (d, lse) = (dlogp[i], lse[i]);
             for (o, &x) in out[..self.vocab].iter_mut().zip(row) {
-                *o = -dlogp[i] * (x - lse[i]).expo();
+                *o = -d * (x - lse).expo();
             }
             out[targets[i] as usize] += dlogp[i];
             out[self.vocab..].fill(F::zero());

@@ -5,40 +5,62 @@
 mod adamw;
 mod add;
 mod advance;
+mod advantage;
 mod attention;
 mod attention_cached;
 mod batch;
+mod dpo;
 mod embed;
+mod examples;
 mod flash_attention;
 mod gelu;
 mod grad_norm;
+mod gru;
+mod kl;
 mod linear;
 mod log_prob;
+mod masked_sum;
 mod norm;
+mod ppo;
 mod pretrain;
 mod record;
+mod reward_pair;
 mod sample;
+mod scale;
+mod sft;
 mod speculative;
+mod token_stats;
 
 pub use adamw::AdamW;
 pub use add::Add;
 pub use advance::{Advance, STATE_WORDS, State};
+pub use advantage::{Gae, TokenRewards, Whiten};
 pub use attention::{Attention, AttentionGrad, AttentionGradScores};
 pub use attention_cached::{AttentionCached, KvAppend};
 pub use batch::{Batch, Draw};
+pub use dpo::{DPO_METRICS, Dpo};
 pub use embed::{Embed, EmbedAt, EmbedGrad};
+pub use examples::{Examples, example_words};
 pub use flash_attention::{FlashAttention, FlashAttentionDelta, FlashAttentionGradKv, FlashAttentionGradQ};
 pub use gelu::GeluGrad;
 pub use grad_norm::{GRAD_NORM_PARTS, GradNorm};
+pub use gru::{Gru, GruGrad, MAX_GRU_WIDTH};
+pub use kl::{Entropy, Kl};
 pub use linear::{Linear, LinearGradInput, LinearGradWeight};
 pub use log_prob::{LogProb, LogProbGrad};
+pub use masked_sum::{MaskedSum, MaskedSumGrad};
 pub use norm::{Norm, NormGrad, NormGradParams};
+pub use ppo::{Minibatch, OLD, POLICY_METRICS, PpoPolicy, PpoValue, VALUE_METRICS};
 pub use pretrain::Pretrain;
 pub use record::{RING, Record};
+pub use reward_pair::{REWARD_METRICS, RewardPair};
 pub use sample::Sample;
+pub use scale::Scale;
+pub use sft::{SFT_METRICS, Sft};
 pub use speculative::{Accept, Distribution, Propose};
+pub use token_stats::TokenStats;
 
-use crate::device::cpu::{Io, Real};
+use crate::device::cpu::{Io, Real, simd};
 use crate::graph::{Backward, Spec, Step};
 use crate::{Error, Result};
 use std::fmt::Debug;
@@ -79,7 +101,8 @@ pub trait Op: Debug + Send + Sync {
     /// The shape rule: what it writes, from what it reads.
     fn infer(&self, reads: &[Spec]) -> Result<Vec<Spec>>;
 
-    /// The CPU implementation, in f32 (the CPU device) and f64 (the reference).
+    /// The CPU implementation, in f32 (the CPU device) and f64 (the reference). In f32 it is compiled once for
+    /// each instruction set: `#[inline(always)]` on it makes its loops vector code.
     fn cpu<F: Real>(&self, io: Io<'_, F>);
 
     /// Appends the vector–Jacobian product.
@@ -108,7 +131,7 @@ impl<T: Op> DynOp for T {
         self.name()
     }
     fn cpu_f32(&self, io: Io<'_, f32>) {
-        self.cpu(io);
+        simd::run(self, io);
     }
     fn cpu_f64(&self, io: Io<'_, f64>) {
         self.cpu(io);

@@ -27,14 +27,15 @@ impl Op for Norm {
         Ok(vec![reads[0].clone(), Spec::float([rows]), Spec::float([rows])])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let c = io.read_spec(0).last();
         let (x, gain, bias) = (io.f(0), io.f(1), io.f(2));
         let (y, mean, rstd) = (io.out(0), io.out(1), io.out(2));
         let n = F::of(c as f64);
         for (i, (x, y)) in x.chunks_exact(c).zip(y.chunks_exact_mut(c)).enumerate() {
-            let mu = x.iter().copied().sum::<F>() / n;
-            let var = x.iter().map(|&v| (v - mu) * (v - mu)).sum::<F>() / n;
+            let mu = F::total(x) / n;
+            let var = F::sum_of(x, x, |v, _| (v - mu) * (v - mu)) / n;
             let r = F::one() / (var + F::of(EPS)).sqrt();
             for (((y, &x), &g), &b) in y.iter_mut().zip(x).zip(gain).zip(bias) {
                 *y = (x - mu) * r * g + b;
@@ -83,19 +84,20 @@ impl Op for NormGrad {
         Ok(vec![reads[1].clone()])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let c = io.read_spec(1).last();
-        let (dy, x, mean, rstd, gain, dx) = (io.f(0), io.f(1), io.f(2), io.f(3), io.f(4), io.out(0));
+        let (dy, x, means, rstd, gain, dx) = (io.f(0), io.f(1), io.f(2), io.f(3), io.f(4), io.out(0));
         let n = F::of(c as f64);
         for (i, dx) in dx.chunks_exact_mut(c).enumerate() {
-            let (dy, x, mu, r) = (&dy[i * c..][..c], &x[i * c..][..c], mean[i], rstd[i]);
-            let (mut sum, mut dot) = (F::zero(), F::zero());
-            for ((&d, &x), &g) in dy.iter().zip(x).zip(gain) {
-                sum += d * g;
-                dot += d * g * (x - mu) * r;
+            let (dy, x, mu, r) = (&dy[i * c..][..c], &x[i * c..][..c], means[i], rstd[i]);
+            for ((dx, &d), &g) in dx.iter_mut().zip(dy).zip(gain) {
+                *dx = d * g;
             }
-            for (((dx, &d), &x), &g) in dx.iter_mut().zip(dy).zip(x).zip(gain) {
-                *dx = r * (d * g - sum / n - (x - mu) * r * dot / n);
+            let mean = F::total(dx) / n;
+            let along = F::sum_of(dx, x, |d, x| d * (x - mu) * r) / n;
+            for (dx, &x) in dx.iter_mut().zip(x) {
+                *dx = r * (*dx - mean - (x - mu) * r * along);
             }
             if self.add {
                 for (dx, &other) in dx.iter_mut().zip(&io.f(5)[i * c..][..c]) {
@@ -136,13 +138,15 @@ impl Op for NormGradParams {
         Ok(vec![Spec::float([c]), Spec::float([c])])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let c = io.read_spec(1).last();
         let (dy, x, mean, rstd) = (io.f(0), io.f(1), io.f(2), io.f(3));
         let (dgain, dbias) = (io.out(0), io.out(1));
         for (i, (dy, x)) in dy.chunks_exact(c).zip(x.chunks_exact(c)).enumerate() {
+            let (mu, r) = (mean[i], rstd[i]);
             for (((dg, db), &d), &x) in dgain.iter_mut().zip(dbias.iter_mut()).zip(dy).zip(x) {
-                *dg += d * (x - mean[i]) * rstd[i];
+                *dg += d * (x - mu) * r;
                 *db += d;
             }
         }

@@ -28,6 +28,7 @@ impl Op for Pretrain {
         Ok(vec![Spec::float([1]), reads[0].clone()])
     }
 
+    #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let (logp, loss, seed) = (io.f(0), io.out(0), io.out(1));
         loss[0] += F::of(self.scale) * pretrain::loss(logp);

@@ -98,6 +98,7 @@ pub async fn self_test(gpu: Box<dyn Device>) -> Result<Box<dyn Device>> {
         n_positions: 20,
         vocab_size: 38,
         attention: Default::default(),
+        scale_attn_weights: true,
         init: Default::default(),
     };
     let train = TrainConfig { batch: 3, lr: 1e-3, warmup: 0, max_grad_norm: 0.0, ..TrainConfig::default() };

@@ -6,6 +6,8 @@ mod eval;
 mod generate;
 #[path = "gradus/pretrain.rs"]
 mod pretrain;
+#[path = "gradus/results.rs"]
+mod results;
 #[path = "gradus/run.rs"]
 mod run;
 
@@ -29,6 +31,8 @@ enum Command {
     Eval(eval::Args),
     /// Continue a prompt.
     Generate(generate::Args),
+    /// Print the table of seeds and measured values, from what `run --json` printed.
+    Results(results::Args),
     /// Run a lesson's recipe and print its checks.
     Run(run::Args),
 }
@@ -68,6 +72,7 @@ fn main() -> ExitCode {
         Command::Pretrain(args) => pretrain::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Generate(args) => generate::run(args),
+        Command::Results(args) => results::run(args),
         Command::Run(args) => run::run(args),
     };
     match outcome {

@@ -30,6 +30,7 @@ impl Settings {
             n_positions: 64,
             vocab_size: 0,
             attention: Attention::Flash,
+            scale_attn_weights: true,
             init: Init::World,
         };
         let train = TrainConfig {

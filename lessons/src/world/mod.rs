@@ -5,6 +5,7 @@
 //! [`Kind`]s, mixes them ([`Mix`]) and packs them into [`Row`]s to train on. Everything is a function of
 //! the seed: `docs/WORLD.md` describes the language, its tables and its entropies.
 
+pub mod chat;
 mod document;
 mod kind;
 mod law;

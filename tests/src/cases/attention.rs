@@ -20,15 +20,21 @@ pub(super) fn cases() -> Vec<Case> {
         [1, 70, 1, 32],
         [1, 65, 1, 64],
     ] {
-        let s = Sizes { b, t, h, d };
+        let s = Sizes { b, t, h, d, scaled: true };
         cases.extend([attention(s), attention_grad_scores(s), attention_grad(s)]);
         cases.extend([flash_attention(s), flash_attention_delta(s), flash_grad_kv(s), flash_grad_q(s)]);
+        if d < 20 {
+            let s = Sizes { scaled: false, ..s };
+            cases.extend([attention(s), attention_grad_scores(s), flash_attention(s)]);
+            cases.extend([flash_grad_kv(s), flash_grad_q(s)]);
+        }
     }
     cases
 }
 
 fn build(op: &str, s: Sizes) -> Build {
-    Build::new(format!("{op} B={} T={} H={} D={}", s.b, s.t, s.h, s.d))
+    let unscaled = if s.scaled { "" } else { " unscaled" };
+    Build::new(format!("{op} B={} T={} H={} D={}{unscaled}", s.b, s.t, s.h, s.d))
 }
 
 fn qkv(case: &mut Build, s: Sizes) -> (Value, Vec<f64>) {
@@ -39,7 +45,7 @@ fn qkv(case: &mut Build, s: Sizes) -> (Value, Vec<f64>) {
 fn attention(s: Sizes) -> Case {
     let mut case = build("attention", s);
     let (qkv, _) = qkv(&mut case, s);
-    case.makes(Attention { heads: s.h }, &[qkv], move |r| {
+    case.makes(Attention { heads: s.h, scaled: s.scaled }, &[qkv], move |r| {
         let [o, probs, _] = reference::attention(r[0].f(), s);
         vec![Float(o), Float(probs)]
     })
@@ -51,7 +57,7 @@ fn attention_grad_scores(s: Sizes) -> Case {
     let dout = case.random("do", &[s.b, s.t, s.c()]);
     let [_, probs, _] = reference::attention(&values, s);
     let probs = case.floats("probs", &[s.b, s.h, s.t, s.t], &probs);
-    case.makes(AttentionGradScores { heads: s.h }, &[qkv, dout, probs], move |r| {
+    case.makes(AttentionGradScores { heads: s.h, scaled: s.scaled }, &[qkv, dout, probs], move |r| {
         vec![Float(reference::grad_scores(r[0].f(), r[1].f(), r[2].f(), s))]
     })
 }
@@ -73,7 +79,7 @@ fn attention_grad(s: Sizes) -> Case {
 fn flash_attention(s: Sizes) -> Case {
     let mut case = build("flash_attention", s);
     let (qkv, _) = qkv(&mut case, s);
-    case.makes(FlashAttention { heads: s.h }, &[qkv], move |r| {
+    case.makes(FlashAttention { heads: s.h, scaled: s.scaled }, &[qkv], move |r| {
         let [o, _, lse] = reference::attention(r[0].f(), s);
         vec![Float(o), Float(lse)]
     })
@@ -117,10 +123,20 @@ fn thirds(
 
 fn flash_grad_kv(s: Sizes) -> Case {
     let (case, reads, dqkv) = flash_grad("flash_attention_grad_kv", s);
-    case.updates(FlashAttentionGradKv { heads: s.h }, &reads, &[dqkv], thirds(s, |third| third > 0))
+    case.updates(
+        FlashAttentionGradKv { heads: s.h, scaled: s.scaled },
+        &reads,
+        &[dqkv],
+        thirds(s, |third| third > 0),
+    )
 }
 
 fn flash_grad_q(s: Sizes) -> Case {
     let (case, reads, dqkv) = flash_grad("flash_attention_grad_q", s);
-    case.updates(FlashAttentionGradQ { heads: s.h }, &reads, &[dqkv], thirds(s, |third| third == 0))
+    case.updates(
+        FlashAttentionGradQ { heads: s.h, scaled: s.scaled },
+        &reads,
+        &[dqkv],
+        thirds(s, |third| third == 0),
+    )
 }

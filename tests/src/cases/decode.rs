@@ -24,8 +24,9 @@ pub(super) fn cases() -> Vec<Case> {
         ([3, 9, 2, 6], 4, 3, 1),
         ([2, 300, 2, 8], 5, 254, 0),
     ] {
-        cases.extend([kv_append(sizes, q, first, offset), attention_cached(sizes, q, first, offset)]);
+        cases.extend([kv_append(sizes, q, first, offset), attention_cached(sizes, q, first, offset, true)]);
     }
+    cases.push(attention_cached([2, 33, 2, 16], 3, 29, 0, false));
     for settings in settings() {
         for (sizes, position) in
             [([1, 4, 4, 2], 0), ([5, 11, 12, 9], 3), ([33, 100, 100, 8], 6), ([2, 513, 516, 3], 1)]
@@ -97,18 +98,25 @@ fn kv_append([b, p, h, d]: [usize; 4], queries: usize, first: usize, offset: usi
     })
 }
 
-fn attention_cached([b, p, heads, d]: [usize; 4], queries: usize, first: usize, offset: usize) -> Case {
-    let name =
-        format!("attention_cached B={b} P={p} H={heads} D={d} Q={queries} first={first} offset={offset}");
-    let mut case = Build::new(name);
+fn attention_cached(
+    [b, p, heads, d]: [usize; 4],
+    queries: usize,
+    first: usize,
+    offset: usize,
+    scaled: bool,
+) -> Case {
+    let sizes = format!("B={b} P={p} H={heads} D={d} Q={queries}");
+    let mut case =
+        Build::new(format!("attention_cached {sizes} first={first} offset={offset} scaled={scaled}"));
     let reads = [
         case.random("qkv", &[b, queries, 3 * heads * d]),
         case.random("cache", &[b, p, 2 * heads * d]),
         at(&mut case, b, first),
     ];
-    case.makes(AttentionCached { heads, offset }, &reads, move |r| {
+    case.makes(AttentionCached { heads, offset, scaled }, &reads, move |r| {
         let first: Vec<usize> = (0..b).map(|b| first + b + offset).collect();
-        vec![Float(reference::attention_cached(r[0].f(), r[1].f(), [b, queries, p, heads, d], &first))]
+        let sizes = [b, queries, p, heads, d];
+        vec![Float(reference::attention_cached(r[0].f(), r[1].f(), sizes, &first, scaled))]
     })
 }
 

@@ -131,8 +131,10 @@ impl Gpt {
             let qkv = tape.push1(&name("qkv"), bias, &reads)?;
             let heads = self.heads;
             let o = match self.attention {
-                Heads::Materialised => tape.push(&name("attn"), Attention { heads }, &[qkv])?[0],
-                Heads::Flash => tape.push(&name("attn"), FlashAttention { heads }, &[qkv])?[0],
+                Heads::Materialised => {
+                    tape.push(&name("attn"), Attention { heads, scaled: true }, &[qkv])?[0]
+                }
+                Heads::Flash => tape.push(&name("attn"), FlashAttention { heads, scaled: true }, &[qkv])?[0],
             };
             let reads = [o, of(tape, "proj.w"), of(tape, "proj.b"), x];
             x = tape.push1(&name("proj"), onto, &reads)?;

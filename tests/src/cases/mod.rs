@@ -6,8 +6,11 @@ mod build;
 mod decode;
 mod gpt;
 mod layers;
+mod ppo;
+mod recurrent;
 mod speculative;
 mod training;
+mod tuning;
 
 pub use gpt::{Gpt, Heads};
 
@@ -41,6 +44,11 @@ pub fn all() -> Vec<Case> {
         speculative::cases(),
         training::cases(),
         gpt::cases(),
+        training::cases(),
+        gpt::cases(),
+        recurrent::cases(),
+        ppo::cases(),
+        tuning::cases(),
     ]
     .into_iter()
     .flatten()

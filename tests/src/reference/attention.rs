@@ -11,12 +11,19 @@ pub struct Sizes {
     pub h: usize,
     /// D.
     pub d: usize,
+    /// Whether scores are divided by √D.
+    pub scaled: bool,
 }
 
 impl Sizes {
     /// C.
     pub fn c(self) -> usize {
         self.h * self.d
+    }
+
+    /// What scores are divided by.
+    fn root(self) -> f64 {
+        if self.scaled { (self.d as f64).sqrt() } else { 1.0 }
     }
 
     fn at(self, qkv: &[f64], third: usize, [b, t, h, j]: [usize; 4]) -> f64 {
@@ -39,7 +46,7 @@ impl Sizes {
 
     fn score(self, qkv: &[f64], b: usize, h: usize, i: usize, j: usize) -> f64 {
         (0..self.d).map(|l| self.at(qkv, 0, [b, i, h, l]) * self.at(qkv, 1, [b, j, h, l])).sum::<f64>()
-            / (self.d as f64).sqrt()
+            / self.root()
     }
 }
 
@@ -72,7 +79,7 @@ pub fn grad_scores(qkv: &[f64], dout: &[f64], probs: &[f64], s: Sizes) -> Vec<f6
         let mean: f64 = (0..=i).map(|j| probs[s.pair(b, h, i, j)] * dp(j)).sum();
         for j in 0..=i {
             let at = s.pair(b, h, i, j);
-            ds[at] = probs[at] * (dp(j) - mean) / (s.d as f64).sqrt();
+            ds[at] = probs[at] * (dp(j) - mean) / s.root();
         }
     }
     ds
@@ -115,7 +122,7 @@ pub fn grad_scores_from_delta(qkv: &[f64], dout: &[f64], probs: &[f64], delta: &
         for j in 0..=i {
             let at = s.pair(b, h, i, j);
             let dp: f64 = (0..s.d).map(|l| dout[s.out([b, i, h, l])] * s.at(qkv, 2, [b, j, h, l])).sum();
-            ds[at] = probs[at] * (dp - delta[(b * s.h + h) * s.t + i]) / (s.d as f64).sqrt();
+            ds[at] = probs[at] * (dp - delta[(b * s.h + h) * s.t + i]) / s.root();
         }
     }
     ds

@@ -9,6 +9,7 @@ pub fn attention_cached(
     cache: &[f64],
     [batch, queries, span, heads, d]: [usize; 5],
     first: &[usize],
+    scaled: bool,
 ) -> Vec<f64> {
     let c = heads * d;
     let mut o = Vec::new();
@@ -19,9 +20,8 @@ pub fn attention_cached(
                 let kept =
                     |j: usize, value: usize, l: usize| cache[(b * span + j) * 2 * c + value * c + h * d + l];
                 let q = |l: usize| qkv[(b * queries + k) * 3 * c + h * d + l];
-                let score = |j: usize| -> f64 {
-                    (0..d).map(|l| q(l) * kept(j, 0, l)).sum::<f64>() / (d as f64).sqrt()
-                };
+                let divisor = if scaled { (d as f64).sqrt() } else { 1.0 };
+                let score = |j: usize| (0..d).map(|l| q(l) * kept(j, 0, l)).sum::<f64>() / divisor;
                 let total: f64 = (0..=last).map(|j| score(j).exp()).sum();
                 for l in 0..d {
                     o.push((0..=last).map(|j| score(j).exp() / total * kept(j, 1, l)).sum());

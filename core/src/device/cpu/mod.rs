@@ -3,10 +3,14 @@
 
 mod gemm;
 mod io;
+mod profile;
 mod real;
+pub(crate) mod simd;
 
 pub use io::Io;
+pub use profile::{Profile, Spent};
 pub use real::Real;
+pub use simd::fma_ceiling;
 
 use super::{Data, Device, Program, Reading, Source};
 use crate::graph::{DType, Location, Plan, PlanStep, Spec};
@@ -23,6 +27,7 @@ pub struct Cpu<F> {
     buffers: HashMap<String, Storage<F>>,
     programs: Vec<Option<Compiled<F>>>,
     lost: bool,
+    profile: Option<Profile>,
 }
 
 #[derive(Debug)]
@@ -34,7 +39,13 @@ struct Compiled<F> {
 impl<F: Real> Cpu<F> {
     /// An empty device.
     pub fn new() -> Self {
-        Self { buffers: HashMap::new(), programs: Vec::new(), lost: false }
+        Self { buffers: HashMap::new(), programs: Vec::new(), lost: false, profile: None }
+    }
+
+    /// An empty device that times its ops.
+    pub fn profiled() -> (Self, Profile) {
+        let profile = Profile::default();
+        (Self { profile: Some(profile.clone()), ..Self::new() }, profile)
     }
 
     /// Writes reals at full precision (the reference's own door).
@@ -87,7 +98,12 @@ impl<F: Real> Cpu<F> {
             .ok_or_else(|| missing("the program"))?;
         for index in 0..compiled.plan.steps.len() {
             let step: &PlanStep = &compiled.plan.steps[index];
-            io::with_io(step, &mut compiled.slots, &mut self.buffers, |io| F::run(&*step.step.op, io))?;
+            let mut run =
+                || io::with_io(step, &mut compiled.slots, &mut self.buffers, |io| F::run(&*step.step.op, io));
+            match &self.profile {
+                Some(profile) => profile.timed(step, run)?,
+                None => run()?,
+            }
         }
         Ok(())
     }

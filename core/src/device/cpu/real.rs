@@ -1,6 +1,6 @@
 //! The two precisions an op's CPU implementation is written for.
 
-use super::{Io, gemm};
+use super::{Io, gemm, simd};
 use crate::ops::DynOp;
 use num_traits::{Float, NumAssign};
 use std::fmt::Debug;
@@ -17,9 +17,35 @@ pub trait Real: Float + NumAssign + Sum + Debug + Default + Send + Sync + 'stati
     /// Runs the op in this precision.
     fn run(op: &dyn DynOp, io: Io<'_, Self>);
 
-    /// e^x.
+    /// e^x. In f32 within 2 ulp of it and made to become vector code; 0 where it would be denormal.
+    #[inline(always)]
     fn expo(self) -> Self {
         self.exp()
+    }
+
+    /// Σ term(aᵢ, bᵢ). In f32 in sixteen sums side by side, which become vector code and are the same on
+    /// every processor; in f64 one after another.
+    #[inline(always)]
+    fn sum_of(a: &[Self], b: &[Self], term: impl Fn(Self, Self) -> Self) -> Self {
+        a.iter().zip(b).map(|(&a, &b)| term(a, b)).sum()
+    }
+
+    /// Σ xᵢ.
+    #[inline(always)]
+    fn total(x: &[Self]) -> Self {
+        Self::sum_of(x, x, |x, _| x)
+    }
+
+    /// Σ aᵢ·bᵢ.
+    #[inline(always)]
+    fn dot(a: &[Self], b: &[Self]) -> Self {
+        Self::sum_of(a, b, |a, b| a * b)
+    }
+
+    /// The largest number, −∞ of none; NaN counts for nothing.
+    #[inline(always)]
+    fn largest(x: &[Self]) -> Self {
+        x.iter().copied().fold(Self::neg_infinity(), Self::max)
     }
 
     /// `c[m, n] = a[m, k] · b[k, n]`, added to `c` if `add`. Strides are (row, column) in elements;
@@ -44,6 +70,18 @@ impl Real for f32 {
     }
     fn run(op: &dyn DynOp, io: Io<'_, Self>) {
         op.cpu_f32(io);
+    }
+    #[inline(always)]
+    fn expo(self) -> Self {
+        simd::exp(self)
+    }
+    #[inline(always)]
+    fn sum_of(a: &[Self], b: &[Self], term: impl Fn(Self, Self) -> Self) -> Self {
+        simd::sum_of(a, b, term)
+    }
+    #[inline(always)]
+    fn largest(x: &[Self]) -> Self {
+        simd::largest(x)
     }
 }
 

@@ -4,7 +4,9 @@ use super::{Device, Outcome, open};
 use clap::ValueEnum;
 use gradus_core::model::ModelFolder;
 use gradus_lessons::check::Check;
-use gradus_lessons::recipe::{Course, GoOn, Host, Lesson, Models, Moment, Role, Size, base};
+use gradus_lessons::recipe::{
+    Course, GoOn, Host, Lesson, Models, Moment, Role, Size, base, speculative_decoding,
+};
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -106,12 +108,31 @@ pub(crate) fn run(args: Args) -> Outcome {
     if failed.is_empty() { Ok(()) } else { Err(format!("checks that failed: {}", failed.join(", ")).into()) }
 }
 
+/// Runs the recipe in module `$recipe` with its settings of the course's size.
+#[allow(unused_macros)]
+macro_rules! recipe {
+    ($recipe:ident, $course:expr) => {{
+        use gradus_lessons::recipe::$recipe::{Settings, run};
+        let report = run($course, &Settings::of($course.size)).await?;
+        let figures = serde_json::to_value(report.figures)
+            .map_err(|e| gradus_core::Error::Config(format!("the figures cannot be written: {e}")))?;
+        Ok(Outcomes { checks: report.checks, figures })
+    }};
+}
+
 /// Runs one recipe with its settings of the course's size; only the base model for `None`.
 async fn lesson_on(lesson: Option<Lesson>, course: &mut Course<'_>) -> gradus_core::Result<Outcomes> {
     match lesson {
         None => {
             base(course).await?;
             Ok(Outcomes { checks: Vec::new(), figures: serde_json::Value::Null })
+        }
+        Some(Lesson::SpeculativeDecoding) => {
+            let settings = speculative_decoding::Settings::of(course.size);
+            let report = speculative_decoding::run(course, &settings).await?;
+            let figures = serde_json::to_value(report.figures)
+                .map_err(|e| gradus_core::Error::Graph(format!("the figures are no JSON: {e}")))?;
+            Ok(Outcomes { checks: report.checks, figures })
         }
         Some(lesson) => Err(gradus_core::Error::Config(format!("{} has no recipe yet", lesson.slug()))),
     }

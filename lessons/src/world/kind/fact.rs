@@ -16,7 +16,7 @@ const ALONE: f64 = 0.5;
 const PRONOUN: f64 = 0.7;
 
 /// The words between "tom reed" and what is true, the verb first.
-const fn link(relation: Relation) -> &'static [u32] {
+pub(in crate::world) const fn link(relation: Relation) -> &'static [u32] {
     match relation {
         Relation::Likes => &[LIKES],
         Relation::Lives => &[LIVES, IN, THE],

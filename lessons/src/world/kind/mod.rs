@@ -16,6 +16,9 @@ mod story;
 
 use gradus_core::rng::Rng;
 
+pub(in crate::world) use fact::link;
+pub(in crate::world) use quiz::template;
+
 use super::document::Document;
 use super::law::{Cost, Lines};
 use super::tables::Tables;

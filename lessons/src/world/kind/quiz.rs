@@ -11,7 +11,7 @@ use crate::world::vocabulary::word::*;
 const QUESTIONS: Lines = Lines { least: 2, most: 5 };
 
 /// The words before and after the name, without the question mark.
-const fn template(relation: Relation) -> (&'static [u32], u32) {
+pub(in crate::world) const fn template(relation: Relation) -> (&'static [u32], u32) {
     match relation {
         Relation::Likes => (&[WHAT, DOES], LIKE),
         Relation::Lives => (&[WHERE, DOES], LIVE),
