@@ -1,10 +1,10 @@
-// Attention of the position that is being decoded, one head a workgroup (core/src/ops/attention_cached.rs).
+// Attention of the positions that are being decoded, one head of one query a workgroup (core/src/ops/attention_cached.rs).
 const THREADS: u32 = 32u;
 const C: u32 = H * D;
 
 @group(0) @binding(0) var<storage, read> qkv: array<f32>;
 @group(0) @binding(1) var<storage, read> cache: array<f32>;
-@group(0) @binding(2) var<storage, read> state: array<u32>;
+@group(0) @binding(2) var<storage, read> positions: array<u32>;
 @group(0) @binding(3) var<storage, read_write> o: array<f32>;
 
 // TILE positions at a time, online: any length fits.
@@ -18,12 +18,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
         return;
     }
     let h = head % H;
-    let b = head / H;
-    let q = b * 3u * C + h * D;
+    let row = head / H;
+    let b = row / Q;
+    let q = row * 3u * C + h * D;
     let rows = b * P * 2u * C + h * D;
-    let seen = min(state[POSITION] + 1u, P);
+    let seen = min(positions[b] + OFFSET + row % Q + 1u, P);
     for (var d = thread; d < D; d += THREADS) {
-        o[b * C + h * D + d] = 0.0;
+        o[row * C + h * D + d] = 0.0;
     }
     var largest = -1e30;
     var sum = 0.0;
@@ -48,16 +49,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
         let rescale = exp(largest - peak);
         sum = sum * rescale + sum_all(thread, part);
         for (var d = thread; d < D; d += THREADS) {
-            var total = o[b * C + h * D + d] * rescale;
+            var total = o[row * C + h * D + d] * rescale;
             for (var j = start; j < end; j++) {
                 total += weights[j - start] * cache[rows + j * 2u * C + C + d];
             }
-            o[b * C + h * D + d] = total;
+            o[row * C + h * D + d] = total;
         }
         largest = peak;
         workgroupBarrier();
     }
     for (var d = thread; d < D; d += THREADS) {
-        o[b * C + h * D + d] /= sum;
+        o[row * C + h * D + d] /= sum;
     }
 }

@@ -22,6 +22,10 @@ pub enum Stream {
     Tables = 5,
     /// Anything in a test.
     Test = 6,
+    /// What a draft model proposes.
+    Propose = 9,
+    /// Whether the target model accepts it, and what it draws instead.
+    Accept = 10,
     /// Questions, demonstrations and labels of the chat lessons.
     Chat = 7,
     /// Weights of a bootstrap.

@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod instruments;
+pub mod chi_square;
 pub mod loader;
 pub mod material;
 pub mod recipe;

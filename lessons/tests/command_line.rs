@@ -77,6 +77,16 @@ fn trains_evaluates_and_writes() {
     let first = json(&gradus(&write));
     assert_eq!(first, json(&gradus(&write)), "greedy text is the same twice");
     assert!(first["tokens"].as_array().is_some_and(|t| (1..=6).contains(&t.len())));
+
+    // The model drafts for itself: all is accepted, and the text is the same.
+    let drafted = json(&gradus(&[&write[..], &["--draft", text(&out), "--speculate", "2"]].concat()));
+    assert_eq!(drafted["tokens"], first["tokens"]);
+    assert_eq!(drafted["acceptance"], 1.0);
+    let made = first["tokens"].as_array().map_or(0, Vec::len) as u64;
+    assert_eq!(drafted["calls"], made.div_ceil(3));
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/l2-c32-h4-t16-v65");
+    let refused = complaint(&[&write[..], &["--draft", text(&golden)]].concat());
+    assert!(refused.contains("another tokenizer"), "{refused}");
 }
 
 #[test]

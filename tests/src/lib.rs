@@ -21,6 +21,7 @@ pub mod sampling;
 pub mod session;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod site;
+pub mod speculation;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod tuning;
 #[cfg(target_arch = "wasm32")]

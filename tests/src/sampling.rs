@@ -2,7 +2,7 @@
 
 use gradus_core::device::{Data, Device, Source};
 use gradus_core::graph::{Plan, Spec, Tape};
-use gradus_core::ops::{self, STATE_WORDS, State};
+use gradus_core::ops;
 use gradus_core::{Error, Result};
 
 /// Vocabulary of the drawn distribution; its logits have a padded width beyond it.
@@ -34,19 +34,17 @@ pub async fn draws(
     let width = positions + 1;
     let buffers = [
         tape.buffer("logits", Spec::float([ROWS, 1, WIDTH])),
-        tape.buffer("state", Spec::u32([STATE_WORDS])),
         tape.buffer("settings", Spec::u32([4])),
         tape.buffer("lengths", Spec::u32([ROWS])),
     ];
     let tokens = tape.buffer("tokens", Spec::u32([ROWS, width]));
-    tape.push_into(ops::Sample { vocab: VOCAB, positions: width }, &buffers, &[tokens])?;
+    let at = tape.buffer("positions", Spec::u32([ROWS]));
+    tape.push_into(ops::Sample { vocab: VOCAB, positions: width }, &buffers, &[tokens, at])?;
     let program = device.compile(Plan::new("sample", &tape, &[]))?;
     device.write("logits", 0, &Data::Float(logits().repeat(ROWS)))?;
     device.write("settings", 0, &Data::U32(vec![temperature.to_bits(), top_k, top_p.to_bits(), seed]))?;
     device.write("lengths", 0, &Data::U32(vec![1; ROWS]))?;
-    for position in 0..positions {
-        let state = State { position: position as u32, ..State::default() };
-        device.write("state", 0, &Data::U32(state.words().to_vec()))?;
+    for _ in 0..positions {
         device.submit(&[program])?;
     }
     let all = device.read(Source::Buffer("tokens".into(), 0..ROWS * width)).await?.integers();

@@ -1,20 +1,21 @@
-//! Continues a prompt. Each decoded position is one replay of one plan; many go into a submission, and the
-//! device writes each sampled token where the next replay reads it. The prompt takes the same way: while a
-//! position is still prompt, the sample is not written.
+//! Continues a prompt. The prompt is read in chunks; then each decoded position is one replay of one plan. Many
+//! go into a submission, and the device writes each sampled token where the next replay reads it.
 
+use super::prefill::{Prefill, Reader};
 use crate::device::{Data, Device, Program, Source};
 use crate::graph::{Plan, Spec, Tape};
-use crate::model::{DecodeInputs, Gpt, Params};
-use crate::ops::{self, STATE_WORDS, State};
+use crate::model::{DecodeInputs, Params};
+use crate::ops;
 use crate::protocol::{ModelConfig, SampleConfig};
 use crate::{Error, Result};
 
-/// Positions of one submission.
-const TABLE: usize = 64;
+/// Most positions of one submission: a stop token is noticed after it.
+const TURN: usize = 64;
 
 /// The decoding plan of one model on one device.
 #[derive(Debug)]
 pub struct Generator {
+    prefill: Prefill,
     program: Program,
     positions: usize,
 }
@@ -22,21 +23,20 @@ pub struct Generator {
 impl Generator {
     /// Compiles the plan. The weights are whatever buffer `params` holds when it runs.
     pub fn new(device: &mut dyn Device, model: &ModelConfig, params: &Params) -> Result<Self> {
+        let positions = model.n_positions;
+        let reader = Reader { prefix: "", caches: "", model, params };
+        let prefill = Prefill::new(device, "decode.", &[reader], [1, positions])?;
         let mut tape = Tape::new();
-        let gpt = Gpt::new(&mut tape, model, params, false)?;
-        let table = tape.buffer("decode.table", Spec::u32([TABLE * STATE_WORDS]));
-        let cursor = tape.buffer("decode.cursor", Spec::u32([1]));
-        let state = tape.buffer("decode.state", Spec::u32([STATE_WORDS]));
+        let gpt = reader.gpt(&mut tape)?;
+        let at = tape.buffer("decode.positions", Spec::u32([1]));
         let settings = tape.buffer("decode.settings", Spec::u32([4]));
         let lengths = tape.buffer("decode.lengths", Spec::u32([1]));
-        let positions = model.n_positions;
         let tokens = tape.buffer("decode.tokens", Spec::u32([1, positions]));
-        tape.push_into(ops::Advance, &[table], &[state, cursor])?;
-        let logits = gpt.decode(&mut tape, DecodeInputs { tokens, state })?;
+        let logits = gpt.decode(&mut tape, DecodeInputs { tokens, positions: at, queries: 1, offset: 0 })?;
         let sample = ops::Sample { vocab: gpt.vocab().0, positions };
-        tape.push_into(sample, &[logits, state, settings, lengths], &[tokens])?;
+        tape.push_into(sample, &[logits, settings, lengths], &[tokens, at])?;
         let program = device.compile(Plan::new("decode", &tape, &[]))?;
-        Ok(Self { program, positions })
+        Ok(Self { prefill, program, positions })
     }
 
     /// Continues `prompt` (at least one token) by at most `settings.max_tokens`, ending after `stop`. When
@@ -88,19 +88,13 @@ impl Generator {
         device.write("decode.tokens", 0, &Data::U32(tokens))?;
         device.write("decode.settings", 0, &Data::U32(settings.to_vec()))?;
         device.write("decode.lengths", 0, &Data::U32(vec![prompt.len() as u32]))?;
-        let end = prompt.len() + want - 1;
-        let mut position = 0;
+        self.prefill.run(device, &[prompt.len()])?;
         let mut fresh = Vec::new();
-        while position < end {
-            let now = (end - position).min(TABLE);
-            let states = (position..position + now).map(|p| State { position: p as u32, ..State::default() });
-            device.write("decode.table", 0, &Data::U32(states.flat_map(|s| s.words()).collect()))?;
-            device.write("decode.cursor", 0, &Data::U32(vec![0]))?;
+        while fresh.len() < want {
+            let now = (want - fresh.len()).min(TURN);
             device.submit(&vec![self.program; now])?;
-            position += now;
-            let done =
-                device.read(Source::Buffer("decode.tokens".into(), 0..self.positions)).await?.integers();
-            fresh = done[prompt.len()..=position.max(prompt.len() - 1)].to_vec();
+            let range = prompt.len()..prompt.len() + fresh.len() + now;
+            fresh = device.read(Source::Buffer("decode.tokens".into(), range)).await?.integers();
             if let Some(at) = stop.and_then(|s| fresh.iter().position(|&t| t == s)) {
                 fresh.truncate(at + 1);
                 break;
@@ -111,6 +105,7 @@ impl Generator {
 
     /// Frees the plan.
     pub fn release(self, device: &mut dyn Device) {
+        self.prefill.release(device);
         device.release(self.program);
     }
 }

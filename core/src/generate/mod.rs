@@ -2,10 +2,13 @@
 
 mod decode;
 mod judge;
+mod prefill;
 mod rollout;
 mod score;
+mod speculative;
 
 pub use decode::Generator;
 pub use judge::{Judge, JudgeShape};
 pub use rollout::{Rollout, RolloutShape};
 pub use score::Scorer;
+pub use speculative::{Drawn, Proposal, Round, Speculated, Speculator, SpeculatorShape, Tally, Verdict};

@@ -2,10 +2,11 @@
 //! decodes one position of all rows; a batch of answers is one submission, however long they are.
 
 use super::decode::check;
+use super::prefill::{Prefill, Reader};
 use crate::device::{Data, Device, Program, Source};
 use crate::graph::{Plan, Spec, Tape};
-use crate::model::{DecodeInputs, Gpt, Params, forbid};
-use crate::ops::{self, STATE_WORDS, State};
+use crate::model::{DecodeInputs, Params, forbid};
+use crate::ops;
 use crate::protocol::{ModelConfig, SampleConfig};
 use crate::rng::{Stream, threefry};
 use crate::{Error, Result};
@@ -28,6 +29,7 @@ pub struct RolloutShape<'a> {
 /// The plan that answers `batch` prompts at a time, compiled on one device.
 #[derive(Debug)]
 pub struct Rollout {
+    prefill: Prefill,
     program: Program,
     /// Its buffers, and the caches.
     buffers: Vec<String>,
@@ -60,14 +62,14 @@ impl Rollout {
             )));
         }
         let name = format!("{prefix}rollout.");
+        let reader = Reader { prefix, caches: &name, model, params };
+        let prefill = Prefill::new(device, &name, &[reader], [batch, positions])?;
         let mut tape = Tape::new();
         let buffer = |tape: &mut Tape, part: &str, shape: &[usize]| {
             tape.buffer(&format!("{name}{part}"), Spec::u32(shape))
         };
-        let mut gpt = Gpt::named(&mut tape, prefix, model, params, false)?.with_caches(&name);
-        let table = buffer(&mut tape, "table", &[positions * STATE_WORDS]);
-        let cursor = buffer(&mut tape, "cursor", &[1]);
-        let state = buffer(&mut tape, "state", &[STATE_WORDS]);
+        let mut gpt = reader.gpt(&mut tape)?;
+        let at = buffer(&mut tape, "positions", &[batch]);
         let settings = buffer(&mut tape, "settings", &[4]);
         let lengths = buffer(&mut tape, "lengths", &[batch]);
         let tokens = buffer(&mut tape, "tokens", &[batch, positions]);
@@ -76,17 +78,16 @@ impl Rollout {
             let value = tape.buffer(&bias, Spec::float([gpt.vocab().1]));
             gpt = gpt.with_logit_bias(value);
         }
-        tape.push_into(ops::Advance, &[table], &[state, cursor])?;
-        let logits = gpt.decode(&mut tape, DecodeInputs { tokens, state })?;
+        let logits = gpt.decode(&mut tape, DecodeInputs { tokens, positions: at, queries: 1, offset: 0 })?;
         let vocab = gpt.vocab().0;
-        tape.push_into(ops::Sample { vocab, positions }, &[logits, state, settings, lengths], &[tokens])?;
+        tape.push_into(ops::Sample { vocab, positions }, &[logits, settings, lengths], &[tokens, at])?;
         let plan = Plan::new("rollout", &tape, &[]);
         let buffers = plan.buffers.keys().filter(|b| b.starts_with(&name)).cloned().collect();
         let program = device.compile(plan)?;
         if !forbidden.is_empty() {
             device.write(&bias, 0, &Data::Float(forbid(model, forbidden)))?;
         }
-        Ok(Self { program, buffers, name, batch, prompt, answer, vocab })
+        Ok(Self { prefill, program, buffers, name, batch, prompt, answer, vocab })
     }
 
     /// An answer to each prompt: at most `settings.max_tokens` tokens, ended by `stop`, which is part of it.
@@ -147,21 +148,13 @@ impl Rollout {
             tokens[b * positions..][..prompt.len()].copy_from_slice(prompt);
             lengths[b] = prompt.len() as u32;
         }
-        let longest = prompts.iter().map(Vec::len).max().unwrap_or(1);
-        // Position p draws token p + 1.
-        let last = (longest + most).saturating_sub(1);
-        let states = (0..last).map(|p| State { position: p as u32, ..State::default() });
         let words = vec![settings.temperature.to_bits(), settings.top_k, settings.top_p.to_bits(), seed];
-        for (part, data) in [
-            ("tokens", tokens),
-            ("lengths", lengths),
-            ("settings", words),
-            ("cursor", vec![0]),
-            ("table", states.flat_map(|s| s.words()).collect()),
-        ] {
+        for (part, data) in [("tokens", tokens), ("lengths", lengths), ("settings", words)] {
             device.write(&self.buffer(part), 0, &Data::U32(data))?;
         }
-        device.submit(&vec![self.program; last])?;
+        let begin: Vec<usize> = (0..self.batch).map(|b| prompts.get(b).map_or(1, Vec::len)).collect();
+        self.prefill.run(device, &begin)?;
+        device.submit(&vec![self.program; most])?;
         let source = Source::Buffer(self.buffer("tokens"), 0..self.batch * positions);
         let rows = device.read(source).await?.integers();
         let answer = |(b, prompt): (usize, &Vec<u32>)| {
@@ -178,6 +171,7 @@ impl Rollout {
 
     /// Frees the plan and its buffers; the weights stay.
     pub fn release(self, device: &mut dyn Device) {
+        self.prefill.release(device);
         device.release(self.program);
         self.buffers.iter().for_each(|name| device.forget(name));
     }

@@ -43,10 +43,14 @@ pub fn forbid(config: &ModelConfig, tokens: &[u32]) -> Vec<f32> {
 /// What a decoding pass works on, beside the weights.
 #[derive(Clone, Copy, Debug)]
 pub struct DecodeInputs {
-    /// tokens `[B, P]` u32, written as they are sampled.
+    /// tokens `[B, P]` u32.
     pub tokens: Value,
-    /// The step's scalars; `position` is the one being decoded.
-    pub state: Value,
+    /// positions `[B]` u32: where each row stands.
+    pub positions: Value,
+    /// Q, how many positions of each row are computed in one pass.
+    pub queries: usize,
+    /// How far after its row's position the first of them is.
+    pub offset: usize,
 }
 
 impl Gpt {
@@ -181,23 +185,35 @@ impl Gpt {
         self.last_norm(tape, x)
     }
 
-    /// One position → logits `[B, 1, Vp]`, with keys and values kept in buffers `kv.0`, `kv.1`, ….
+    /// Q positions a row → logits `[B, Q, Vp]`, with keys and values kept in buffers `kv.0`, `kv.1`, ….
     pub fn decode(&self, tape: &mut Tape, inputs: DecodeInputs) -> Result<Value> {
-        let DecodeInputs { tokens, state } = inputs;
+        let x = self.cached(tape, inputs)?;
+        let h = self.last_norm(tape, x)?;
+        self.unembed(tape, h)
+    }
+
+    /// Keeps keys and values of Q positions a row, as [`decode`](Self::decode) does, and predicts nothing: for
+    /// a prompt, whose next tokens are known.
+    pub fn prefill(&self, tape: &mut Tape, inputs: DecodeInputs) -> Result<()> {
+        self.cached(tape, inputs).map(|_| ())
+    }
+
+    /// The residual stream after the last block, for the positions of a decoding pass.
+    fn cached(&self, tape: &mut Tape, inputs: DecodeInputs) -> Result<Value> {
+        let DecodeInputs { tokens, positions: at, queries, offset } = inputs;
         let [batch, positions] = [tape.spec(tokens).shape[0], tape.spec(tokens).shape[1]];
-        let mut x =
-            tape.push1(&self.node("embed"), ops::EmbedAt, &[tokens, self.wte(), self.wpe(), state])?;
+        let embed = ops::EmbedAt { queries, offset };
+        let mut x = tape.push1(&self.node("embed"), embed, &[tokens, self.wte(), self.wpe(), at])?;
         let (heads, scaled) = (self.config.n_head, self.config.scale_attn_weights);
         for layer in 0..self.config.n_layer {
             let cache = Spec::float([batch, positions, 2 * self.config.n_embd]);
             let cache = tape.buffer(&format!("{}kv.{layer}", self.caches), cache);
             x = self.layer(tape, layer, x, |tape, qkv| {
-                tape.push_into(ops::KvAppend { positions }, &[qkv, state], &[cache])?;
-                tape.push1("attn", ops::AttentionCached { heads, scaled }, &[qkv, cache, state])
+                tape.push_into(ops::KvAppend { positions, offset }, &[qkv, at], &[cache])?;
+                tape.push1("attn", ops::AttentionCached { heads, offset, scaled }, &[qkv, cache, at])
             })?;
         }
-        let h = self.last_norm(tape, x)?;
-        self.unembed(tape, h)
+        Ok(x)
     }
 
     /// x ← x + attention(ln_1(x)); x ← x + mlp(ln_2(x)).

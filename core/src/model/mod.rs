@@ -18,6 +18,7 @@ pub use config::{MAX_PARAMETERS, MAX_POSITIONS, MAX_VOCAB, check_config, param_s
 pub use gpt::{DecodeInputs, Gpt, forbid};
 pub use lora::Lora;
 pub use network::{Architecture, Network};
+pub(crate) use params::padded_vocab;
 pub use params::{Entry, Params};
 pub use rnn::{Rnn, rnn_like, rnn_parameters, rnn_shapes};
 pub use tensors::Tensor;

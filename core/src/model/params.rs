@@ -47,7 +47,7 @@ pub struct Params {
 }
 
 /// V rounded up to a multiple of 4.
-pub(super) fn padded_vocab(vocab: usize) -> usize {
+pub(crate) fn padded_vocab(vocab: usize) -> usize {
     vocab.next_multiple_of(4)
 }
 

@@ -5,6 +5,7 @@ pub mod ppo;
 pub mod pretrain;
 pub mod reward;
 pub mod sft;
+pub mod speculative;
 
 use crate::device::cpu::Real;
 

@@ -1,6 +1,6 @@
 //! Token plus position embedding (Radford et al. 2019, GPT-2).
 
-use super::{Dispatch, Op, State, expect, groups, no_gradient, u};
+use super::{Dispatch, Op, expect, groups, no_gradient, u};
 use crate::Result;
 use crate::device::cpu::{Io, Real};
 use crate::graph::{Backward, DType, Spec, Step};
@@ -106,10 +106,16 @@ impl Op for EmbedGrad {
     }
 }
 
-/// One position of the embedding, while decoding: reads tokens `[B, P]` u32, wte, wpe, state; writes x
-/// `[B, 1, C]` of position `state.position`.
+/// The embedding of Q positions a row, while decoding: reads tokens `[B, P]` u32, wte, wpe, positions `[B]`
+/// u32; writes x `[B, Q, C]` of positions `positions[b] + offset + 0..Q`. Beyond P it repeats the last one:
+/// what is computed there means nothing.
 #[derive(Debug)]
-pub struct EmbedAt;
+pub struct EmbedAt {
+    /// Q.
+    pub queries: usize,
+    /// How far after `positions[b]` the first query stands.
+    pub offset: usize,
+}
 
 impl Op for EmbedAt {
     fn name(&self) -> &'static str {
@@ -117,17 +123,24 @@ impl Op for EmbedAt {
     }
 
     fn infer(&self, reads: &[Spec]) -> Result<Vec<Spec>> {
-        let ok = reads.len() == 4 && reads[0].dtype == DType::U32 && reads[1].last() == reads[2].last();
+        let ok = reads.len() == 4
+            && reads[0].dtype == DType::U32
+            && reads[0].shape.len() == 2
+            && reads[1].last() == reads[2].last()
+            && reads[0].shape[1] <= reads[2].rows()
+            && reads[3].dtype == DType::U32
+            && reads[3].len() == reads[0].shape[0];
         expect(ok, self.name(), reads)?;
-        Ok(vec![Spec::float([reads[0].shape[0], 1, reads[1].last()])])
+        Ok(vec![Spec::float([reads[0].shape[0], self.queries, reads[1].last()])])
     }
 
     #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let (span, c) = (io.read_spec(0).shape[1], io.read_spec(1).last());
-        let (tokens, wte, wpe, x) = (io.u(0), io.f(1), io.f(2), io.out(0));
-        let position = State::from_words(io.u(3)).position as usize;
-        for (b, row) in x.chunks_exact_mut(c).enumerate() {
+        let (tokens, wte, wpe, positions, x) = (io.u(0), io.f(1), io.f(2), io.u(3), io.out(0));
+        for (i, row) in x.chunks_exact_mut(c).enumerate() {
+            let (b, k) = (i / self.queries, i % self.queries);
+            let position = (positions[b] as usize + self.offset + k).min(span - 1);
             let token = tokens[b * span + position] as usize;
             for ((x, &e), &p) in row.iter_mut().zip(&wte[token * c..][..c]).zip(&wpe[position * c..][..c]) {
                 *x = e + p;
@@ -141,10 +154,7 @@ impl Op for EmbedAt {
 
     fn dispatch(&self, reads: &[Spec], writes: &[Spec]) -> Dispatch {
         let (p, c, n) = (reads[0].shape[1], reads[1].last(), writes[0].len());
-        Dispatch {
-            shader: "embed_at",
-            constants: vec![u("N", n), u("P", p), u("C", c)],
-            workgroups: groups(n, 64),
-        }
+        let constants = vec![u("N", n), u("P", p), u("C", c), u("Q", self.queries), u("OFFSET", self.offset)];
+        Dispatch { shader: "embed_at", constants, workgroups: groups(n, 64) }
     }
 }

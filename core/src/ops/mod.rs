@@ -31,6 +31,7 @@ mod reward_pair;
 mod sample;
 mod scale;
 mod sft;
+mod speculative;
 mod token_stats;
 
 pub use adamw::AdamW;
@@ -61,6 +62,7 @@ pub use reward_pair::{REWARD_METRICS, RewardPair};
 pub use sample::Sample;
 pub use scale::Scale;
 pub use sft::{SFT_METRICS, Sft};
+pub use speculative::{Accept, Distribution, Propose};
 pub use token_stats::TokenStats;
 
 use crate::device::cpu::{Io, Real, simd};

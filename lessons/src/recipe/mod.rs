@@ -11,6 +11,7 @@ mod pretrain;
 pub mod rlhf;
 pub mod sft;
 pub mod tuning;
+pub mod speculative_decoding;
 
 pub use base::base;
 pub use models::{Models, Role};

@@ -9,6 +9,7 @@ mod layers;
 mod ppo;
 mod recurrent;
 mod traffic;
+mod speculative;
 mod training;
 mod tuning;
 
@@ -41,6 +42,9 @@ pub fn all() -> Vec<Case> {
         layers::cases(),
         attention::cases(),
         decode::cases(),
+        speculative::cases(),
+        training::cases(),
+        gpt::cases(),
         training::cases(),
         gpt::cases(),
         ppo::cases(),

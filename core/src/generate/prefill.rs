@@ -1,0 +1,72 @@
+//! The prompt, read in chunks before anything is decoded: keys and values of many positions in one pass.
+
+use crate::Result;
+use crate::device::{Data, Device, Program};
+use crate::graph::{Plan, Spec, Tape};
+use crate::model::{DecodeInputs, Gpt, Params};
+use crate::protocol::ModelConfig;
+
+/// Positions of one pass: enough that a short prompt is one, few enough that it costs little beyond its end.
+const CHUNK: usize = 16;
+
+/// A model that reads a prompt, and where its keys and values go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reader<'a> {
+    pub(super) prefix: &'a str,
+    pub(super) caches: &'a str,
+    pub(super) model: &'a ModelConfig,
+    pub(super) params: &'a Params,
+}
+
+impl Reader<'_> {
+    /// The model, its weights frozen, on a tape.
+    pub(super) fn gpt(&self, tape: &mut Tape) -> Result<Gpt> {
+        Ok(Gpt::named(tape, self.prefix, self.model, self.params, false)?.with_caches(self.caches))
+    }
+}
+
+/// The plan that reads prompts, compiled on one device. Its buffers are `{name}tokens` and `{name}positions`.
+#[derive(Debug)]
+pub(super) struct Prefill {
+    program: Program,
+    positions: String,
+    chunk: usize,
+}
+
+impl Prefill {
+    /// For tokens `[B, P]`.
+    pub(super) fn new(
+        device: &mut dyn Device,
+        name: &str,
+        readers: &[Reader<'_>],
+        [batch, positions]: [usize; 2],
+    ) -> Result<Self> {
+        let mut tape = Tape::new();
+        let tokens = tape.buffer(&format!("{name}tokens"), Spec::u32([batch, positions]));
+        let at = format!("{name}positions");
+        let value = tape.buffer(&at, Spec::u32([batch]));
+        let chunk = CHUNK.min(positions);
+        for reader in readers {
+            let gpt = reader.gpt(&mut tape)?;
+            gpt.prefill(&mut tape, DecodeInputs { tokens, positions: value, queries: chunk, offset: 0 })?;
+        }
+        let program = device.compile(Plan::new("prefill", &tape, &[]))?;
+        Ok(Self { program, positions: at, chunk })
+    }
+
+    /// Reads prompts of these lengths (each 1 or more) out of the tokens, and leaves each row at its prompt's
+    /// last token, which decoding begins with. Caches beyond a prompt hold what decoding will write over.
+    pub(super) fn run(&self, device: &mut dyn Device, lengths: &[usize]) -> Result<()> {
+        let longest = lengths.iter().copied().max().unwrap_or(1);
+        for start in (0..longest.saturating_sub(1)).step_by(self.chunk) {
+            device.write(&self.positions, 0, &Data::U32(vec![start as u32; lengths.len()]))?;
+            device.submit(&[self.program])?;
+        }
+        let last = lengths.iter().map(|&n| n.saturating_sub(1) as u32).collect();
+        device.write(&self.positions, 0, &Data::U32(last))
+    }
+
+    pub(super) fn release(self, device: &mut dyn Device) {
+        device.release(self.program);
+    }
+}

@@ -1,0 +1,390 @@
+//! Speculative decoding: a small model drafts, the target reads all proposals in one pass over its cache and
+//! accepts or corrects them, so that the text follows the target's law and costs fewer of its calls
+//! (Leviathan et al. 2022, Algorithm 1). Whole rounds run on the device; rows advance on their own.
+
+use super::decode::check;
+use super::prefill::{Prefill, Reader};
+use crate::device::{Data, Device, Program, Source};
+use crate::graph::{Plan, Spec, Tape, Value};
+use crate::model::{DecodeInputs, Params};
+use crate::ops::{Accept, Distribution, Propose};
+use crate::protocol::{ModelConfig, SampleConfig};
+use crate::rng::{Stream, threefry};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+pub use round::{Drawn, Proposal, Round, Verdict};
+
+#[path = "round.rs"]
+mod round;
+
+/// Prefix of the draft's buffers: its weights are `draft.params`. The target's are `params`.
+const DRAFT: &str = "draft.";
+/// Most rounds of one submission.
+const TURN: usize = 64;
+
+/// What a speculator's plans are made for.
+#[derive(Clone, Copy, Debug)]
+pub struct SpeculatorShape {
+    /// B, rows decoded at a time.
+    pub batch: usize,
+    /// K, proposals a round.
+    pub proposals: usize,
+    /// True for the exact rule. False draws from p after a rejection instead of norm(max(0, p − q)): wrong on
+    /// purpose, to be caught by a test.
+    pub residual: bool,
+}
+
+/// Two models' plans on one device: proposals, the target's pass, the verdict.
+#[derive(Debug)]
+pub struct Speculator {
+    prefill: Prefill,
+    draft: Program,
+    target: Program,
+    accept: Program,
+    buffers: Vec<String>,
+    shape: SpeculatorShape,
+    positions: usize,
+    vocab: usize,
+    width: usize,
+}
+
+/// What rounds came to, over all rows.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Calls of the target: rounds of rows that were not done.
+    pub calls: u64,
+    /// Tokens made, those beyond a row's end included: a round is never cut short.
+    pub made: u64,
+    /// Tokens drawn after all K proposals had been accepted.
+    pub bonus: u64,
+    /// How often the i-th proposal was looked at.
+    pub tried: Vec<u64>,
+    /// How often it was accepted.
+    pub accepted: Vec<u64>,
+    /// The sum of Σ min(p, q) where it was looked at.
+    pub overlap: Vec<f64>,
+}
+
+impl Tally {
+    /// α: proposals accepted of those looked at.
+    pub fn acceptance(&self) -> f64 {
+        self.accepted.iter().sum::<u64>() as f64 / self.tried.iter().sum::<u64>() as f64
+    }
+
+    /// Mean Σ min(p, q) = 1 − TV(p, q) where proposals were looked at.
+    pub fn mean_overlap(&self) -> f64 {
+        self.overlap.iter().sum::<f64>() / self.tried.iter().sum::<u64>() as f64
+    }
+
+    /// Tokens a call of the target.
+    pub fn tokens_per_call(&self) -> f64 {
+        self.made as f64 / self.calls as f64
+    }
+
+    /// Adds what other rounds came to.
+    pub fn merge(&mut self, other: &Self) {
+        self.calls += other.calls;
+        self.made += other.made;
+        self.bonus += other.bonus;
+        let k = other.tried.len();
+        self.resize(k);
+        for i in 0..k {
+            self.tried[i] += other.tried[i];
+            self.accepted[i] += other.accepted[i];
+            self.overlap[i] += other.overlap[i];
+        }
+    }
+
+    fn resize(&mut self, k: usize) {
+        self.tried.resize(k.max(self.tried.len()), 0);
+        self.accepted.resize(k.max(self.accepted.len()), 0);
+        self.overlap.resize(k.max(self.overlap.len()), 0.0);
+    }
+
+    fn add(&mut self, counts: &[u32], overlap: &[f32]) {
+        let k = overlap.len();
+        self.calls += u64::from(counts[1]);
+        self.made += u64::from(counts[2]);
+        self.bonus += u64::from(counts[3]);
+        self.resize(k);
+        for i in 0..k {
+            self.tried[i] += u64::from(counts[Accept::HEAD + i]);
+            self.accepted[i] += u64::from(counts[Accept::HEAD + k + i]);
+            self.overlap[i] += f64::from(overlap[i]);
+        }
+    }
+}
+
+/// Continued prompts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Speculated {
+    /// What was added to each prompt.
+    pub answers: Vec<Vec<u32>>,
+    /// What it took.
+    pub tally: Tally,
+}
+
+impl Speculator {
+    /// Compiles the plans for a target and a draft of any two sizes. The weights are whatever buffers `params`
+    /// and `draft.params` hold when they run.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for models of different vocabularies or a batch or K out of range, and the device's
+    /// errors.
+    pub fn new(
+        device: &mut dyn Device,
+        (target, target_params): (&ModelConfig, &Params),
+        (draft, draft_params): (&ModelConfig, &Params),
+        shape: SpeculatorShape,
+    ) -> Result<Self> {
+        let SpeculatorShape { batch, proposals, residual } = shape;
+        if target.vocab_size != draft.vocab_size {
+            return Err(Error::Config(format!(
+                "the draft's vocabulary has {} tokens and the target's {}: choose a draft that was trained with \
+                 the target's tokenizer",
+                draft.vocab_size, target.vocab_size
+            )));
+        }
+        let positions = target.n_positions.min(draft.n_positions);
+        if batch == 0 || proposals == 0 || proposals >= positions {
+            return Err(Error::Config(format!(
+                "{proposals} proposals a round (K) for {batch} rows: K must be 1 to {} (the context is \
+                 {positions}), and there must be a row",
+                positions.saturating_sub(1)
+            )));
+        }
+        let target = Reader { prefix: "", caches: "speculative.", model: target, params: target_params };
+        let draft =
+            Reader { prefix: DRAFT, caches: "speculative.draft.", model: draft, params: draft_params };
+        let prefill = Prefill::new(device, "speculative.", &[target, draft], [batch, positions])?;
+        let width = crate::model::padded_vocab(target.model.vocab_size);
+        let vocab = target.model.vocab_size;
+        let slab = Accept::slab(batch, width);
+        let mut buffers = std::collections::BTreeSet::new();
+        let mut compile = |label: &str, build: &dyn Fn(&mut Tape, &Buffers) -> Result<()>| {
+            let mut tape = Tape::new();
+            let on = Buffers {
+                tokens: tape.buffer("speculative.tokens", Spec::u32([batch, positions])),
+                positions: tape.buffer("speculative.positions", Spec::u32([batch])),
+                settings: tape.buffer("speculative.settings", Spec::u32([5])),
+                q: tape.buffer("speculative.q", Spec::float([proposals, slab])),
+                p: tape.buffer("speculative.p", Spec::float([batch, proposals + 1, width])),
+            };
+            build(&mut tape, &on)?;
+            let plan = Plan::new(label, &tape, &[]);
+            buffers.extend(plan.buffers.keys().filter(|b| b.starts_with("speculative.")).cloned());
+            device.compile(plan)
+        };
+        let at = |on: &Buffers, queries, offset| DecodeInputs {
+            tokens: on.tokens,
+            positions: on.positions,
+            queries,
+            offset,
+        };
+        let draft = compile("speculative.draft", &|tape, on| {
+            let gpt = draft.gpt(tape)?;
+            for i in 0..proposals {
+                let q = tape.view(&format!("q.{i}"), "speculative.q", i * slab, &[batch, 1, width])?;
+                tape.scoped_as(&format!("proposal.{i}"), |tape| {
+                    let logits = gpt.decode(tape, at(on, 1, i))?;
+                    tape.push_into(Distribution { vocab }, &[logits, on.settings], &[q])?;
+                    let propose = Propose { vocab, positions, offset: i };
+                    tape.push_into(propose, &[q, on.positions, on.settings], &[on.tokens])
+                })?;
+            }
+            // If all are accepted, the next round begins after the last: its keys and values must be there.
+            tape.scoped_as("last", |tape| gpt.prefill(tape, at(on, 1, proposals)))
+        })?;
+        let target = compile("speculative.target", &|tape, on| {
+            let logits = target.gpt(tape)?.decode(tape, at(on, proposals + 1, 0))?;
+            tape.push_into(Distribution { vocab }, &[logits, on.settings], &[on.p])
+        })?;
+        let accept = compile("speculative.accept", &|tape, on| {
+            let ends = tape.buffer("speculative.ends", Spec::u32([batch]));
+            let counts = tape.buffer("speculative.counts", Spec::u32([batch, Accept::counts(proposals)]));
+            let overlap = tape.buffer("speculative.overlap", Spec::float([batch, proposals]));
+            let op = Accept { vocab, positions, proposals, residual };
+            let writes = [on.tokens, on.positions, counts, overlap];
+            tape.push_into(op, &[on.q, on.p, on.settings, ends], &writes)
+        })?;
+        let buffers = buffers.into_iter().collect();
+        Ok(Self { prefill, draft, target, accept, buffers, shape, positions, vocab, width })
+    }
+
+    /// Continues each prompt by at most `settings.max_tokens`, ending after `stop`, or where the context is full.
+    /// At temperature 0 the text is the target's own greedy text; else it is drawn from the target's law.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for prompts that are empty, too long or not of the vocabulary, settings out of range,
+    /// and the device's errors.
+    pub async fn run(
+        &self,
+        device: &mut dyn Device,
+        prompts: &[Vec<u32>],
+        settings: &SampleConfig,
+        stop: Option<u32>,
+    ) -> Result<Speculated> {
+        let mut all = Speculated::default();
+        for (group, prompts) in prompts.chunks(self.shape.batch).enumerate() {
+            // No draw is made at this index, so the groups' seeds are apart from all draws.
+            let seed = threefry([settings.seed, Stream::Accept as u32], [u32::MAX, group as u32])[0];
+            self.begin(device, prompts, &SampleConfig { seed, ..settings.clone() }, stop)?;
+            self.finish(device, prompts, settings.max_tokens, stop, &mut all).await?;
+        }
+        Ok(all)
+    }
+
+    /// Continues one prompt beyond the context too, as [`Generator::generate`](super::Generator::generate) does:
+    /// when the context is full, its latter half is read anew.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn generate(
+        &self,
+        device: &mut dyn Device,
+        prompt: &[u32],
+        settings: &SampleConfig,
+        stop: Option<u32>,
+    ) -> Result<Speculated> {
+        check(prompt, settings)?;
+        let mut window = prompt[prompt.len().saturating_sub(self.positions - 1)..].to_vec();
+        let mut all = Speculated { answers: vec![Vec::new()], ..Speculated::default() };
+        let mut seed = settings.seed;
+        while all.answers[0].len() < settings.max_tokens {
+            if window.len() >= self.positions {
+                window.drain(..window.len() - (self.positions / 2).max(1));
+            }
+            let max_tokens = settings.max_tokens - all.answers[0].len();
+            let turn = SampleConfig { seed, max_tokens, ..settings.clone() };
+            // Each window draws from a seed of its own: its positions repeat.
+            seed = seed.wrapping_add(1);
+            let made = self.run(device, std::slice::from_ref(&window), &turn, stop).await?;
+            all.tally.merge(&made.tally);
+            for fresh in made.answers {
+                all.answers[0].extend_from_slice(&fresh);
+                window.extend(fresh);
+            }
+            if stop.is_some() && window.last() == stop.as_ref() {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    /// Puts up to B prompts on the device, reads them, and stands ready for the first round.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn begin(
+        &self,
+        device: &mut dyn Device,
+        prompts: &[Vec<u32>],
+        settings: &SampleConfig,
+        stop: Option<u32>,
+    ) -> Result<()> {
+        let SpeculatorShape { batch, proposals, .. } = self.shape;
+        if prompts.len() > batch {
+            return Err(Error::Config(format!("{} prompts for a batch of {batch}", prompts.len())));
+        }
+        let words = Accept::counts(proposals);
+        let mut tokens = vec![0; batch * self.positions];
+        let mut ends = vec![0; batch];
+        let mut lengths = vec![1; batch];
+        // Rows without a prompt are done from the start.
+        let mut counts = vec![0; batch * words];
+        counts.iter_mut().step_by(words).for_each(|done| *done = 1);
+        for (b, prompt) in prompts.iter().enumerate() {
+            check(prompt, settings)?;
+            if prompt.len() >= self.positions {
+                return Err(Error::Config(format!(
+                    "prompt {b} has {} tokens: give at most {}, so that the context has room for more",
+                    prompt.len(),
+                    self.positions - 1
+                )));
+            }
+            if let Some(token) = prompt.iter().find(|&&t| t as usize >= self.vocab) {
+                let last = self.vocab - 1;
+                return Err(Error::Config(format!(
+                    "prompt {b} has token {token}, the vocabulary ends at {last}"
+                )));
+            }
+            tokens[b * self.positions..][..prompt.len()].copy_from_slice(prompt);
+            ends[b] = prompt.len().saturating_add(settings.max_tokens).min(self.positions) as u32;
+            lengths[b] = prompt.len();
+            counts[b * words] = u32::from(settings.max_tokens == 0);
+        }
+        let settings = vec![
+            settings.temperature.to_bits(),
+            settings.top_k,
+            settings.top_p.to_bits(),
+            settings.seed,
+            stop.unwrap_or(u32::MAX),
+        ];
+        for (part, data) in [("tokens", tokens), ("settings", settings), ("ends", ends), ("counts", counts)] {
+            device.write(&format!("speculative.{part}"), 0, &Data::U32(data))?;
+        }
+        device.write("speculative.overlap", 0, &Data::Float(vec![0.0; batch * proposals]))?;
+        self.prefill.run(device, &lengths)
+    }
+
+    async fn finish(
+        &self,
+        device: &mut dyn Device,
+        prompts: &[Vec<u32>],
+        most: usize,
+        stop: Option<u32>,
+        all: &mut Speculated,
+    ) -> Result<()> {
+        let SpeculatorShape { batch, proposals, .. } = self.shape;
+        let words = Accept::counts(proposals);
+        let ends: Vec<usize> = prompts.iter().map(|p| (p.len() + most).min(self.positions)).collect();
+        let counts = loop {
+            let counts = self.read(device, "counts", batch * words).await?.integers();
+            let left = |b: usize| {
+                let row = &counts[b * words..];
+                if row[0] == 0 { ends[b].saturating_sub(prompts[b].len() + row[2] as usize) } else { 0 }
+            };
+            let left = (0..prompts.len()).map(left).max().unwrap_or(0);
+            if left == 0 {
+                break counts;
+            }
+            // As many rounds as it takes if all is accepted: few read-backs, and few rounds for rows that are done.
+            let rounds = left.div_ceil(proposals + 1).min(TURN);
+            device.submit(&[self.draft, self.target, self.accept].repeat(rounds))?;
+        };
+        let overlap = self.read(device, "overlap", batch * proposals).await?.floats();
+        let tokens = self.read(device, "tokens", batch * self.positions).await?.integers();
+        for (b, prompt) in prompts.iter().enumerate() {
+            let counts = &counts[b * words..][..words];
+            let made = (counts[2] as usize).min(most);
+            let made = &tokens[b * self.positions + prompt.len()..][..made];
+            let end = stop.and_then(|s| made.iter().position(|&t| t == s)).map_or(made.len(), |at| at + 1);
+            all.answers.push(made[..end].to_vec());
+            all.tally.add(counts, &overlap[b * proposals..][..proposals]);
+        }
+        Ok(())
+    }
+
+    async fn read(&self, device: &mut dyn Device, part: &str, len: usize) -> Result<Data> {
+        device.read(Source::Buffer(format!("speculative.{part}"), 0..len)).await
+    }
+
+    /// Frees the plans and their buffers; the weights stay.
+    pub fn release(self, device: &mut dyn Device) {
+        self.prefill.release(device);
+        for program in [self.draft, self.target, self.accept] {
+            device.release(program);
+        }
+        self.buffers.iter().for_each(|name| device.forget(name));
+    }
+}
+
+/// What the three plans share.
+struct Buffers {
+    tokens: Value,
+    positions: Value,
+    settings: Value,
+    q: Value,
+    p: Value,
+}
