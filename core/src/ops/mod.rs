@@ -19,6 +19,7 @@ mod norm;
 mod pretrain;
 mod record;
 mod sample;
+mod weight_average;
 
 pub use adamw::AdamW;
 pub use add::Add;
@@ -37,6 +38,7 @@ pub use norm::{Norm, NormGrad, NormGradParams};
 pub use pretrain::Pretrain;
 pub use record::{RING, Record};
 pub use sample::Sample;
+pub use weight_average::WeightAverage;
 
 use crate::device::cpu::{Io, Real, simd};
 use crate::graph::{Backward, Spec, Step};

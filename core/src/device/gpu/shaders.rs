@@ -54,6 +54,7 @@ kernels! {
     "pretrain": ["reduce"],
     "record": ["state"],
     "sample": ["index" "state" "rng" "reduce"],
+    "weight_average": ["index" "state"],
 }
 
 /// The whole text of a launch's kernel. Errors: no kernel of that name.
