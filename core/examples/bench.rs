@@ -78,7 +78,16 @@ fn shape(name: &str, attention: Attention) -> Result<Shape, Failure> {
     let [n_layer, n_embd, n_head, n_positions, batch, vocab_size] = numbers[..] else {
         return Err(format!("a shape is A, B or L,d,H,T,B,V, not `{name}`").into());
     };
-    let model = ModelConfig { n_layer, n_embd, n_head, n_positions, vocab_size, attention, init: Init::Gpt2 };
+    let model = ModelConfig {
+        n_layer,
+        n_embd,
+        n_head,
+        n_positions,
+        vocab_size,
+        attention,
+        init: Init::Gpt2,
+        scale_attn_weights: true,
+    };
     Ok(Shape { name: name.to_string(), model, batch })
 }
 

@@ -197,7 +197,7 @@ fn adamw(batch: usize) -> TrainConfig {
     }
 }
 
-fn close(name: &str, got: &[f32], expected: &[f32], tolerance: f64) -> Result<()> {
+pub(crate) fn close(name: &str, got: &[f32], expected: &[f32], tolerance: f64) -> Result<()> {
     ensure!(got.len() == expected.len(), "{name}: {} values, expected {}", got.len(), expected.len());
     let square = |x: f32| f64::from(x) * f64::from(x);
     let off: f64 = got.iter().zip(expected).map(|(g, e)| square(g - e)).sum::<f64>().sqrt();

@@ -11,6 +11,8 @@ pub mod conformance;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod golden;
 #[cfg(not(target_arch = "wasm32"))]
+pub mod golden_ppo;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod host;
 pub mod reference;
 pub mod sampling;
@@ -18,5 +20,7 @@ pub mod sampling;
 pub mod session;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod site;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod tuning;
 #[cfg(target_arch = "wasm32")]
 pub mod webgpu;

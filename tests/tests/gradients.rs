@@ -14,6 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Elements of one input that are perturbed one by one; all elements together always are, at random.
 const SINGLES: usize = 60;
 
+/// Reads that are constants though they are reals: an op and which of its reads.
+const CONSTANT: [(&str, usize); 1] = [("masked_sum", 1)];
+
 /// Puts f64 contents into a device's buffers.
 fn fill(device: &mut Cpu<f64>, inputs: &BTreeMap<String, Array>) {
     for (name, array) in inputs {
@@ -92,7 +95,10 @@ fn check_op(case: &Case) -> bool {
     let name = tape.name(output).to_string();
 
     let plan = case.plan();
-    for (&value, (location, spec)) in step.reads.iter().zip(&plan.steps[0].reads) {
+    for (index, (&value, (location, spec))) in step.reads.iter().zip(&plan.steps[0].reads).enumerate() {
+        if CONSTANT.contains(&(step.op.name_dyn(), index)) {
+            continue;
+        }
         let gradus_core::graph::Location::Buffer { name: buffer, offset } = location else {
             panic!("{}: a case reads buffers", case.name)
         };
@@ -134,31 +140,76 @@ fn every_op_agrees_with_finite_differences() {
             checked.insert(case.tape.steps()[0].op.name_dyn());
         }
     }
-    let differentiable =
-        BTreeSet::from(["add", "attention", "embed", "flash_attention", "gru", "linear", "log_prob", "norm"]);
+    let differentiable = BTreeSet::from([
+        "add",
+        "attention",
+        "embed",
+        "flash_attention",
+        "gru",
+        "linear",
+        "log_prob",
+        "masked_sum",
+        "norm",
+        "scale",
+    ]);
     assert_eq!(checked, differentiable, "the ops that have a gradient: keep this list complete");
 }
 
-/// The objective gives its gradient itself.
+/// Objectives give their gradients themselves: the op, what it is differentiated in, and where its loss is.
+const OBJECTIVES: [(&str, &str, &str); 4] = [
+    ("pretrain", "logp", "loss"),
+    ("sft", "logp", "metrics"),
+    ("reward_pair", "scores", "metrics"),
+    ("dpo", "policy", "metrics"),
+];
+
 #[test]
 fn the_seed_is_the_gradient_of_the_loss() {
-    let mut count = 0;
-    for case in cases::all().iter().filter(|case| case.name.starts_with("pretrain")) {
-        let mut device = Cpu::<f64>::new();
-        let program = device.compile(case.plan()).expect("a plan that fits");
-        fill(&mut device, &case.inputs);
-        device.submit(&[program]).expect("a run");
-        let values = case.inputs["logp"].f();
-        let seed = device.get(&Source::Buffer("seed".into(), 0..values.len())).expect("the seed");
-        check_buffer(&case.name, (values, 0..values.len()), &seed, |moved| {
-            device.set("logp", 0, moved).expect("a buffer that fits");
-            device.set("loss", 0, &[0.0]).expect("a buffer that fits");
+    for (op, input, loss) in OBJECTIVES {
+        let mut count = 0;
+        for case in
+            cases::all().iter().filter(|case| matches!(case.tape.steps(), [step] if step.op.name_dyn() == op))
+        {
+            let mut device = Cpu::<f64>::new();
+            let program = device.compile(case.plan()).expect("a plan that fits");
+            fill(&mut device, &case.inputs);
             device.submit(&[program]).expect("a run");
-            device.get(&Source::Buffer("loss".into(), 0..1)).expect("the loss")[0]
-        });
-        count += 1;
+            let values = case.inputs[input].f();
+            let seed = device.get(&Source::Buffer("seed".into(), 0..values.len())).expect("the seed");
+            check_buffer(&case.name, (values, 0..values.len()), &seed, |moved| {
+                device.set(input, 0, moved).expect("a buffer that fits");
+                device.set(loss, 0, &[0.0]).expect("a buffer that fits");
+                device.submit(&[program]).expect("a run");
+                device.get(&Source::Buffer(loss.into(), 0..1)).expect("the loss")[0]
+            });
+            count += 1;
+        }
+        assert!(count > 2, "{op}");
     }
-    assert!(count > 2);
+}
+
+/// So do PPO's two losses, each in what its model says; the value loss's comes times its coefficient.
+#[test]
+fn ppo_seeds_are_the_gradients_of_its_losses() {
+    for (op, input, coef) in [("ppo_policy", "logp", 1.0), ("ppo_value", "values", 0.7)] {
+        let mut count = 0;
+        for case in cases::all().iter().filter(|case| case.name.starts_with(op)) {
+            let mut device = Cpu::<f64>::new();
+            let program = device.compile(case.plan()).expect("a plan that fits");
+            fill(&mut device, &case.inputs);
+            device.submit(&[program]).expect("a run");
+            let values = case.inputs[input].f();
+            let seed = node(&device, program, "y.seed");
+            assert!(seed.iter().any(|s| *s != 0.0), "{}: nothing learns", case.name);
+            check_buffer(&case.name, (values, 0..values.len()), &seed, |moved| {
+                device.set(input, 0, moved).expect("a buffer that fits");
+                device.submit(&[program]).expect("a run");
+                coef * node(&device, program, "y.metrics")[0]
+            });
+            count += 1;
+        }
+        assert!(count > 2);
+    }
 }
 
 /// A GPT-2 on the f64 device with two micro-batches to add up.

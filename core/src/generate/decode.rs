@@ -115,7 +115,7 @@ impl Generator {
     }
 }
 
-fn check(prompt: &[u32], settings: &SampleConfig) -> Result<()> {
+pub(super) fn check(prompt: &[u32], settings: &SampleConfig) -> Result<()> {
     if prompt.is_empty() {
         return Err(Error::Config("the prompt is empty: give at least one token".into()));
     }

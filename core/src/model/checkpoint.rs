@@ -8,12 +8,14 @@
 //! | `trainer_state.json` | the run's settings, its step and its tokens |
 //! | `exp_avg.safetensors`, `exp_avg_sq.safetensors` | AdamW's two moments, under the parameters' names |
 //!
+//! A reward model is a `GPT2ForSequenceClassification` of one label: its weights hold `score.weight` `[1, C]` too.
+//!
 //! Limits are checked before anything is parsed: a file ≤ 64 MiB, a safetensors header ≤ 256 KiB, ≤ 1,000
 //! tensors, 16 million parameters, a vocabulary ≤ 65,536, a context ≤ 1,024. Values must be finite, names and
 //! shapes exactly those of the configuration.
 
 use super::archive::{self, Files};
-use super::{Tensor, config, param_shapes, tensors};
+use super::{SCORE, Tensor, config, param_shapes, scored_shapes, tensors};
 use crate::protocol::{ModelConfig, RunConfig};
 use crate::text::Tokenizer;
 use crate::{Error, Result};
@@ -33,7 +35,7 @@ const FILES: [&str; 7] = [CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG, TRAINER,
 pub struct ModelFolder {
     /// The model's shape, `vocab_size` filled in.
     pub config: ModelConfig,
-    /// The parameters, in the order of [`param_shapes`].
+    /// The parameters, in the order of [`param_shapes`]; then, of a reward or value model, `score.weight`.
     pub tensors: Vec<Tensor>,
     /// Its tokenizer, where there is one.
     pub tokenizer: Option<Tokenizer>,
@@ -65,6 +67,12 @@ struct TrainerFile {
 }
 
 impl ModelFolder {
+    /// Whether it has a scalar head: a reward or value model, laid out by
+    /// [`Params::scored`](super::Params::scored).
+    pub fn scored(&self) -> bool {
+        self.tensors.iter().any(|t| t.name == SCORE)
+    }
+
     /// Opens a folder. `trainer` is there only where the folder holds the state of a run.
     ///
     /// # Errors
@@ -103,10 +111,11 @@ impl ModelFolder {
     fn to_files(&self) -> Result<Files> {
         super::check_config(&self.config)?;
         let shapes = param_shapes(&self.config);
+        let weights = if self.scored() { scored_shapes(&self.config) } else { shapes.clone() };
         let eos = self.tokenizer.as_ref().and_then(Tokenizer::eos);
         let mut files = Files::new();
-        files.insert(CONFIG.into(), config::write(&self.config, eos).into_bytes());
-        files.insert(WEIGHTS.into(), tensors::write(WEIGHTS, &self.tensors, &shapes)?);
+        files.insert(CONFIG.into(), config::write(&self.config, eos, self.scored()).into_bytes());
+        files.insert(WEIGHTS.into(), tensors::write(WEIGHTS, &self.tensors, &weights)?);
         if let Some(tokenizer) = &self.tokenizer {
             check_vocabulary(tokenizer, &self.config)?;
             files.insert(TOKENIZER.into(), tokenizer.to_json().into_bytes());
@@ -124,10 +133,11 @@ impl ModelFolder {
     }
 
     fn from_files(files: &Files) -> Result<Self> {
-        let config = config::read(needed(files, CONFIG, "Open a Hugging Face GPT-2 folder")?)?;
+        let (config, scored) = config::read(needed(files, CONFIG, "Open a Hugging Face GPT-2 folder")?)?;
         let shapes = param_shapes(&config);
+        let weights = if scored { scored_shapes(&config) } else { shapes.clone() };
         let remedy = "Save the model as safetensors (save_pretrained does), in one file";
-        let tensors = tensors::read(WEIGHTS, needed(files, WEIGHTS, remedy)?, &shapes)?;
+        let tensors = tensors::read(WEIGHTS, needed(files, WEIGHTS, remedy)?, &weights)?;
         let tokenizer = files.get(TOKENIZER).map(|bytes| read_tokenizer(bytes)).transpose()?;
         if let Some(tokenizer) = &tokenizer {
             check_vocabulary(tokenizer, &config)?;

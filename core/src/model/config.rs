@@ -78,11 +78,25 @@ pub fn param_shapes(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
     shapes
 }
 
-/// The text of `config.json`. `eos` is the token that begins and ends a document.
-pub(super) fn write(config: &ModelConfig, eos: Option<u32>) -> String {
-    let file = json!({
+/// The scalar head's name in Hugging Face's `GPT2ForSequenceClassification`.
+pub(crate) const SCORE: &str = "score.weight";
+
+/// [`param_shapes`], then the scalar head `[1, C]`.
+pub(super) fn scored_shapes(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
+    let mut shapes = param_shapes(config);
+    shapes.push((SCORE.to_owned(), vec![1, config.n_embd]));
+    shapes
+}
+
+/// What transformers calls a reward model.
+const CLASSIFIER: &str = "GPT2ForSequenceClassification";
+
+/// The text of `config.json`. `eos` is the token that begins and ends a document. A model with a scalar head has
+/// one label; transformers scores a row at its last token that is not `pad_token_id`, for which `eos` stands.
+pub(super) fn write(config: &ModelConfig, eos: Option<u32>, scored: bool) -> String {
+    let mut file = json!({
         "model_type": "gpt2",
-        "architectures": ["GPT2LMHeadModel"],
+        "architectures": [if scored { CLASSIFIER } else { "GPT2LMHeadModel" }],
         "vocab_size": config.vocab_size,
         "n_positions": config.n_positions,
         "n_embd": config.n_embd,
@@ -103,11 +117,18 @@ pub(super) fn write(config: &ModelConfig, eos: Option<u32>) -> String {
         "gradus_attention": config.attention,
         "gradus_init": config.init,
     });
+    if scored {
+        file["num_labels"] = json!(1);
+        file["id2label"] = json!({"0": "LABEL_0"});
+        file["label2id"] = json!({"LABEL_0": 0});
+        file["pad_token_id"] = json!(eos);
+    }
     format!("{file:#}")
 }
 
-/// Reads `config.json` and refuses a model whose mathematics is not ours.
-pub(super) fn read(text: &[u8]) -> Result<ModelConfig> {
+/// Reads `config.json` and refuses a model whose mathematics is not ours. True beside it for a model with a
+/// scalar head.
+pub(super) fn read(text: &[u8]) -> Result<(ModelConfig, bool)> {
     let file: Value = serde_json::from_slice(text)
         .map_err(|e| Error::Checkpoint(format!("config.json is not JSON ({e}): export the model again")))?;
     let Some(file) = file.as_object() else {
@@ -130,7 +151,8 @@ pub(super) fn read(text: &[u8]) -> Result<ModelConfig> {
     if inner.is_some_and(|v| *v != 4 * config.n_embd) {
         return Err(unlike("n_inner", inner, "null or 4·n_embd"));
     }
-    Ok(config)
+    let architectures = file.get("architectures").and_then(Value::as_array);
+    Ok((config, architectures.is_some_and(|names| names.iter().any(|n| n == CLASSIFIER))))
 }
 
 /// Settings that change what the model computes must have GPT-2's own values (transformers' defaults).

@@ -1,18 +1,43 @@
 //! GPT-2's forward pass (Radford et al. 2019): pre-LN blocks, learned positions, GELU, tied head.
 
-use super::params::{Params, padded_vocab};
+use super::lora::Lora;
+use super::params::{Entry, Params, padded_vocab};
 use crate::Result;
 use crate::graph::{Spec, Tape, Value};
 use crate::ops;
 use crate::protocol::{Attention, ModelConfig};
+use std::collections::BTreeMap;
 
 /// A model whose parameters are on a tape.
 #[derive(Clone, Debug)]
 pub struct Gpt {
     config: ModelConfig,
     prefix: String,
+    caches: String,
     values: Vec<Value>,
     logit_bias: Option<Value>,
+    adapters: Option<Adapters>,
+}
+
+/// The adapters of a model, by the name of the matrix that they adapt.
+#[derive(Clone, Debug)]
+struct Adapters {
+    scale: f64,
+    pairs: BTreeMap<String, [Value; 2]>,
+}
+
+/// A logit of a forbidden token: e to it is 0 in f32, and sums with it stay finite.
+const FORBIDDEN: f32 = -1e4;
+
+/// The bias `[Vp]` that forbids `tokens`, for [`Gpt::with_logit_bias`].
+pub fn forbid(config: &ModelConfig, tokens: &[u32]) -> Vec<f32> {
+    let mut bias = vec![0.0; padded_vocab(config.vocab_size)];
+    for &token in tokens {
+        if let Some(b) = bias.get_mut(token as usize) {
+            *b = FORBIDDEN;
+        }
+    }
+    bias
 }
 
 /// What a decoding pass works on, beside the weights.
@@ -50,7 +75,14 @@ impl Gpt {
             .iter()
             .map(|e| tape.parameter(&format!("{prefix}{}", e.name), buffers, e.offset, &e.padded))
             .collect::<Result<Vec<_>>>()?;
-        Ok(Self { config: config.clone(), prefix: prefix.to_string(), values, logit_bias: None })
+        Ok(Self {
+            config: config.clone(),
+            prefix: prefix.to_string(),
+            caches: prefix.to_string(),
+            values,
+            logit_bias: None,
+            adapters: None,
+        })
     }
 
     /// Adds `bias` `[Vp]` to every row of logits: a large negative number forbids a token, in sampling and
@@ -58,6 +90,47 @@ impl Gpt {
     #[must_use]
     pub fn with_logit_bias(mut self, bias: Value) -> Self {
         self.logit_bias = Some(bias);
+        self
+    }
+
+    /// Adds LoRA's adapters: buffer `{prefix}lora.params`, and `{prefix}lora.grads` beside it if `train`.
+    pub fn with_lora(mut self, tape: &mut Tape, lora: &Lora, train: bool) -> Result<Self> {
+        let layout = lora.params(&self.config);
+        let [params, grads] = ["lora.params", "lora.grads"].map(|name| self.node(name));
+        tape.buffer(&params, Spec::float([layout.len]));
+        if train {
+            tape.buffer(&grads, Spec::float([layout.len]));
+        }
+        let mut pairs = BTreeMap::new();
+        for pair in layout.entries.chunks_exact(2) {
+            let mut value =
+                |e: &Entry| tape.parameter(&self.node(&e.name), [&params, &grads], e.offset, &e.padded);
+            let (a, b) = (value(&pair[0])?, value(&pair[1])?);
+            pairs.insert(pair[0].name.trim_end_matches(".weight.lora_A").to_string(), [a, b]);
+        }
+        self.adapters = Some(Adapters { scale: lora.scale(), pairs });
+        Ok(self)
+    }
+
+    /// `y + (α/r) · x · A · B`, where block `layer`'s `matrix` is adapted; else y.
+    fn adapt(&self, tape: &mut Tape, layer: usize, matrix: &str, x: Value, y: Value) -> Result<Value> {
+        let Some(adapters) = &self.adapters else { return Ok(y) };
+        let Some(&[a, b]) = adapters.pairs.get(&format!("transformer.h.{layer}.{matrix}")) else {
+            return Ok(y);
+        };
+        let plain = ops::Linear::default();
+        let thin = tape.push1(&format!("{matrix}.lora.thin"), plain, &[x, a])?;
+        let thin =
+            tape.push1(&format!("{matrix}.lora.scaled"), ops::Scale { by: adapters.scale }, &[thin])?;
+        let change = tape.push1(&format!("{matrix}.lora.change"), plain, &[thin, b])?;
+        tape.push1(&format!("{matrix}.lora"), ops::Add, &[y, change])
+    }
+
+    /// Keeps the keys and values of [`decode`](Self::decode) in buffers `{prefix}kv.0`, `{prefix}kv.1`, …,
+    /// where several decoders of one model are on one device.
+    #[must_use]
+    pub fn with_caches(mut self, prefix: &str) -> Self {
+        self.caches = prefix.to_string();
         self
     }
 
@@ -115,7 +188,7 @@ impl Gpt {
         let (heads, scaled) = (self.config.n_head, self.config.scale_attn_weights);
         for layer in 0..self.config.n_layer {
             let cache = Spec::float([batch, positions, 2 * self.config.n_embd]);
-            let cache = tape.buffer(&self.node(&format!("kv.{layer}")), cache);
+            let cache = tape.buffer(&format!("{}kv.{layer}", self.caches), cache);
             x = self.layer(tape, layer, x, |tape, qkv| {
                 tape.push_into(ops::KvAppend { positions }, &[qkv, state], &[cache])?;
                 tape.push1("attn", ops::AttentionCached { heads, scaled }, &[qkv, cache, state])
@@ -140,11 +213,14 @@ impl Gpt {
         tape.scoped_as(&self.node(&format!("block.{layer}")), |tape| {
             let h = tape.push("ln_1", ops::Norm, &[x, w[0], w[1]])?[0];
             let qkv = tape.push1("attn.qkv", affine, &[h, w[2], w[3]])?;
+            let qkv = self.adapt(tape, layer, "attn.c_attn", h, qkv)?;
             let o = attend(tape, qkv)?;
             let x = tape.push1("attn.residual", residual, &[o, w[4], w[5], x])?;
+            let x = self.adapt(tape, layer, "attn.c_proj", o, x)?;
             let h = tape.push("ln_2", ops::Norm, &[x, w[6], w[7]])?[0];
             let h = tape.push("mlp.hidden", gelu, &[h, w[8], w[9]])?[0];
-            tape.push1("mlp.residual", residual, &[h, w[10], w[11], x])
+            let x = tape.push1("mlp.residual", residual, &[h, w[10], w[11], x])?;
+            self.adapt(tape, layer, "mlp.c_proj", h, x)
         })
     }
 

@@ -4,12 +4,16 @@ mod archive;
 mod checkpoint;
 mod config;
 mod gpt;
+mod lora;
 mod params;
 mod tensors;
 
 pub use archive::{MAX_FILE_BYTES, MAX_ZIP_BYTES};
 pub use checkpoint::{ModelFolder, TrainerState};
+pub(crate) use config::SCORE;
+use config::scored_shapes;
 pub use config::{MAX_PARAMETERS, MAX_POSITIONS, MAX_VOCAB, check_config, param_shapes};
-pub use gpt::{DecodeInputs, Gpt};
+pub use gpt::{DecodeInputs, Gpt, forbid};
+pub use lora::Lora;
 pub use params::{Entry, Params};
 pub use tensors::Tensor;

@@ -5,7 +5,7 @@
 //! to a multiple of 4 (rows of zeros that no token names and no gradient reaches), so that every matrix can
 //! be read four numbers at a time.
 
-use super::{Tensor, param_shapes};
+use super::{SCORE, Tensor, param_shapes, scored_shapes};
 use crate::graph::ALIGN;
 use crate::protocol::{Init, ModelConfig};
 use crate::rng::{Rng, Stream};
@@ -46,9 +46,6 @@ pub struct Params {
     pub decayed: usize,
 }
 
-/// The scalar head's name.
-const SCORE: &str = "score.weight";
-
 /// V rounded up to a multiple of 4.
 pub(super) fn padded_vocab(vocab: usize) -> usize {
     vocab.next_multiple_of(4)
@@ -64,12 +61,11 @@ impl Params {
     /// `GPT2ForSequenceClassification`: a reward or value model. On the device the head has four rows, of
     /// which the first counts.
     pub fn scored(config: &ModelConfig) -> Self {
-        let mut shapes = param_shapes(config);
-        shapes.push((SCORE.to_string(), vec![1, config.n_embd]));
-        Self::of(shapes)
+        Self::of(scored_shapes(config))
     }
 
-    fn of(shapes: Vec<(String, Vec<usize>)>) -> Self {
+    /// The layout of these matrices and vectors.
+    pub(super) fn of(shapes: Vec<(String, Vec<usize>)>) -> Self {
         let mut entries: Vec<Entry> = shapes
             .into_iter()
             .map(|(name, shape)| {

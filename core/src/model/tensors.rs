@@ -1,5 +1,6 @@
 //! Named tensors in a safetensors file, checked before anything is made of them.
 
+use super::SCORE;
 use super::archive::check_size;
 use crate::{Error, Result};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -53,8 +54,8 @@ pub(super) fn read(file: &str, bytes: &[u8], shapes: &[(String, Vec<usize>)]) ->
         if name == "lm_head.weight" || name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias") {
             continue;
         }
-        let full =
-            if name.starts_with("transformer.") { name.to_owned() } else { format!("transformer.{name}") };
+        let whole = name.starts_with("transformer.") || name == SCORE;
+        let full = if whole { name.to_owned() } else { format!("transformer.{name}") };
         if found.insert(full, view).is_some() {
             return Err(bad(file, &format!("tensor {:?} is there twice", short(name))));
         }

@@ -1,9 +1,10 @@
 //! The parts that every trainer's plans share.
 
+use super::learning_rate;
 use crate::Result;
 use crate::graph::{Plan, Spec, Tape, Value};
 use crate::model::Params;
-use crate::ops::{self, RING, STATE_WORDS};
+use crate::ops::{self, RING, STATE_WORDS, State};
 use crate::protocol::TrainConfig;
 
 /// Micro-batches whose scalars fit the table of one submission.
@@ -16,6 +17,18 @@ pub(crate) fn scalars(tape: &mut Tape) -> Result<Value> {
     let state = tape.buffer("state", Spec::u32([STATE_WORDS]));
     tape.push_into(ops::Advance, &[table], &[state, cursor])?;
     Ok(state)
+}
+
+/// The scalars of optimizer step `step` (from 1) that do not depend on its rows.
+pub(crate) fn step_state(train: &TrainConfig, step: u64) -> State {
+    let t = step.min(i32::MAX as u64) as i32;
+    State {
+        step: step as u32,
+        lr: learning_rate(train, step) as f32,
+        correction1: (1.0 - train.beta1.powi(t)) as f32,
+        correction2: (1.0 - train.beta2.powi(t)).sqrt() as f32,
+        ..State::default()
+    }
 }
 
 /// Norm, record, AdamW, for the model whose buffers begin with `prefix`. The step's `metrics` numbers are in

@@ -5,7 +5,7 @@
 
 use super::average::Average;
 use super::learning_rate;
-use super::plans::{TABLE, scalars, update_plan};
+use super::plans::{TABLE, scalars, step_state, update_plan};
 use crate::data::{Material, Training};
 use crate::device::{Data, Device, Program, Source};
 use crate::graph::{Plan, Spec, Tape};
@@ -309,19 +309,14 @@ impl Trainer {
     }
 
     fn state(&self, step: u64, micro: u64) -> State {
-        let t = step.min(i32::MAX as u64) as i32;
         let draw = (step - 1) * self.train.accumulate as u64 + micro;
         let row = draw * self.train.batch as u64 % self.ring_rows();
         State {
-            step: step as u32,
             seed: self.seed,
-            lr: learning_rate(&self.train, step) as f32,
-            correction1: (1.0 - self.train.beta1.powi(t)) as f32,
-            correction2: (1.0 - self.train.beta2.powi(t)).sqrt() as f32,
             row: row as u32,
             draw: draw as u32,
-            position: 0,
             average: self.averages_at(step).map_or(0.0, |(_, rate)| rate),
+            ..step_state(&self.train, step)
         }
     }
 
@@ -356,7 +351,7 @@ impl Trainer {
     }
 }
 
-fn check_train(train: &TrainConfig) -> Result<()> {
+pub(super) fn check_train(train: &TrainConfig) -> Result<()> {
     let refuse = |message: &str| Err(Error::Config(message.to_string()));
     if train.steps == 0 {
         return refuse("steps must be 1 or more");

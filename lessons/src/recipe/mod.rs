@@ -4,6 +4,7 @@
 pub mod base;
 mod models;
 mod pretrain;
+pub mod scaling_laws;
 
 pub use base::base;
 pub use models::{Models, Role};

@@ -6,8 +6,10 @@ mod build;
 mod decode;
 mod gpt;
 mod layers;
+mod ppo;
 mod recurrent;
 mod training;
+mod tuning;
 
 pub use gpt::{Gpt, Heads};
 
@@ -41,6 +43,8 @@ pub fn all() -> Vec<Case> {
         training::cases(),
         gpt::cases(),
         recurrent::cases(),
+        ppo::cases(),
+        tuning::cases(),
     ]
     .into_iter()
     .flatten()

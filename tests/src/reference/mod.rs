@@ -4,5 +4,7 @@
 pub mod attention;
 pub mod decode;
 pub mod layers;
+pub mod ppo;
 pub mod recurrent;
 pub mod training;
+pub mod tuning;

@@ -107,7 +107,6 @@ pub(crate) fn run(args: Args) -> Outcome {
 }
 
 /// Runs the recipe in module `$recipe` with its settings of the course's size.
-#[allow(unused_macros)]
 macro_rules! recipe {
     ($recipe:ident, $course:expr) => {{
         use gradus_lessons::recipe::$recipe::{Settings, run};
@@ -125,6 +124,7 @@ async fn lesson_on(lesson: Option<Lesson>, course: &mut Course<'_>) -> gradus_co
             base(course).await?;
             Ok(Outcomes { checks: Vec::new(), figures: serde_json::Value::Null })
         }
+        Some(Lesson::ScalingLaws) => recipe!(scaling_laws, course),
         Some(lesson) => Err(gradus_core::Error::Config(format!("{} has no recipe yet", lesson.slug()))),
     }
 }

@@ -1,0 +1,134 @@
+//! Proximal policy optimisation of a language model against a learned reward.
+//!
+//! The clipped losses are of Schulman et al. 2017 (arXiv 1707.06347), §3; the advantages of Schulman et al.
+//! 2015 (arXiv 1506.02438), §3; a reward a token that charges for leaving the reference of Ziegler et al. 2019
+//! (arXiv 1909.08593), §2.2, Stiennon et al. 2020 and Ouyang et al. 2022 (arXiv 2203.02155), §3.5. Where those
+//! leave something open it is as TRL's `PPOTrainer` has it, with two differences: the score is given at the
+//! answer's last token (TRL: one place behind it), and every mean is over the answers' tokens alone (TRL averages
+//! ratio, entropy and approxkl over the padding too).
+//!
+//! A token's numbers stand at the position that predicts it. `mask` is 1 where that token belongs to an
+//! answer, else 0; an answer's positions are one stretch.
+
+use crate::device::cpu::Real;
+use serde::{Deserialize, Serialize};
+
+/// What TRL adds to a variance before its root is taken.
+const WHITEN_EPS: f64 = 1e-8;
+
+/// Which estimate of the KL divergence the reward charges for (Schulman 2020, "Approximating KL divergence").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KlEstimator {
+    /// `ln π − ln π_ref`: unbiased, may be negative.
+    #[default]
+    K1,
+    /// `ρ − 1 − ln ρ` with ρ = π_ref/π: unbiased, never negative.
+    K3,
+}
+
+impl KlEstimator {
+    /// The estimate at a token drawn from π, in nats.
+    pub fn of<F: Real>(self, logp: F, reference: F) -> F {
+        let log_rho = reference - logp;
+        match self {
+            Self::K1 => -log_rho,
+            Self::K3 => log_rho.expo() - F::one() - log_rho,
+        }
+    }
+}
+
+fn log_sum_exp<F: Real>(logits: &[F]) -> F {
+    let max = logits.iter().copied().fold(F::neg_infinity(), F::max);
+    max + logits.iter().map(|&x| (x - max).expo()).sum::<F>().ln()
+}
+
+/// `KL(π ‖ π_ref) = Σ π (ln π − ln π_ref)` of two rows of logits, in nats: no estimate.
+pub fn kl<F: Real>(policy: &[F], reference: &[F]) -> F {
+    let (p, q) = (log_sum_exp(policy), log_sum_exp(reference));
+    policy.iter().zip(reference).map(|(&a, &b)| (a - p).expo() * ((a - p) - (b - q))).sum()
+}
+
+/// `−Σ π ln π` of a row of logits, in nats.
+pub fn entropy<F: Real>(logits: &[F]) -> F {
+    let lse = log_sum_exp(logits);
+    -logits.iter().map(|&x| (x - lse).expo() * (x - lse)).sum::<F>()
+}
+
+/// The rewards of one answer's tokens: `−kl_coef · kl` at each, and `score` beside it at the last.
+pub fn rewards<F: Real>(kl_coef: F, kl: impl Fn(usize) -> F, mask: &[F], score: F, out: &mut [F]) {
+    let last = last(mask);
+    for (t, out) in out.iter_mut().enumerate() {
+        *out = if mask[t] > F::zero() { -kl_coef * kl(t) } else { F::zero() };
+        if Some(t) == last {
+            *out += score;
+        }
+    }
+}
+
+/// The position of an answer's last token, if it has any.
+pub fn last<F: Real>(mask: &[F]) -> Option<usize> {
+    mask.iter().rposition(|&m| m > F::zero())
+}
+
+/// Generalised advantage estimation over one answer: `δ_t = r_t + γV_{t+1} − V_t`,
+/// `A_t = δ_t + γλA_{t+1}` (2015, eq. 16), and the returns `A_t + V_t`. Behind the answer V is 0.
+pub fn gae<F: Real>(
+    [gamma, lambda]: [F; 2],
+    rewards: &[F],
+    values: &[F],
+    mask: &[F],
+    [advantages, returns]: [&mut [F]; 2],
+) {
+    let (mut next_value, mut next_advantage) = (F::zero(), F::zero());
+    for t in (0..rewards.len()).rev() {
+        let v = mask[t] * values[t];
+        let delta = rewards[t] + gamma * next_value - v;
+        next_advantage = mask[t] * (delta + gamma * lambda * next_advantage);
+        next_value = v;
+        advantages[t] = next_advantage;
+        returns[t] = next_advantage + v;
+    }
+}
+
+/// Shifts to mean 0 (if `shift`) and scales to variance 1 over the masked elements, with Bessel's correction;
+/// 0 elsewhere.
+pub fn whiten<F: Real>(x: &[F], mask: &[F], shift: bool, out: &mut [F]) {
+    let n = mask.iter().copied().sum::<F>();
+    let pairs = || x.iter().zip(mask);
+    let mean = pairs().map(|(&x, &m)| m * x).sum::<F>() / n.max(F::one());
+    let squares = pairs().map(|(&x, &m)| m * (x - mean) * (x - mean)).sum::<F>();
+    let scale = F::one() / (squares / (n - F::one()).max(F::one()) + F::of(WHITEN_EPS)).sqrt();
+    let back = if shift { F::zero() } else { mean };
+    for ((out, &x), &m) in out.iter_mut().zip(x).zip(mask) {
+        *out = m * ((x - mean) * scale + back);
+    }
+}
+
+/// What a clipped loss is at one token.
+#[derive(Clone, Copy, Debug)]
+pub struct Clipped<F> {
+    /// The loss.
+    pub loss: F,
+    /// Its slope in what is learned: the token's ln p, or its value.
+    pub slope: F,
+    /// Whether the clip decided.
+    pub active: bool,
+}
+
+/// `−min(ρA, clip(ρ, 1 − ε, 1 + ε)A)` with ρ = π/π_old (2017, eq. 7), and its slope in ln π.
+pub fn policy_loss<F: Real>(ratio: F, advantage: F, clip: F) -> Clipped<F> {
+    let free = -advantage * ratio;
+    let bound = -advantage * ratio.max(F::one() - clip).min(F::one() + clip);
+    let active = bound > free;
+    Clipped { loss: free.max(bound), slope: if active { F::zero() } else { free }, active }
+}
+
+/// `½ max((V − R)², (V_clip − R)²)` where V_clip is within `clip` of the old value, and its slope in V.
+pub fn value_loss<F: Real>(value: F, old: F, target: F, clip: F) -> Clipped<F> {
+    let bounded = value.max(old - clip).min(old + clip);
+    let (free, bound) = (value - target, bounded - target);
+    let active = bound * bound > free * free;
+    let loss = F::of(0.5) * (free * free).max(bound * bound);
+    Clipped { loss, slope: if active { F::zero() } else { free }, active }
+}
