@@ -2,8 +2,8 @@
 //! checks.
 
 pub mod check;
-pub mod instruments;
 pub mod chi_square;
+pub mod instruments;
 pub mod loader;
 pub mod material;
 pub mod recipe;

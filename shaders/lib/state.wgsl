@@ -7,3 +7,4 @@ const CORRECTION2: u32 = 4u;
 const ROW: u32 = 5u;
 const DRAW: u32 = 6u;
 const POSITION: u32 = 7u;
+const AVERAGE: u32 = 8u;

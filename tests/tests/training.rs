@@ -7,7 +7,7 @@ use gradus_core::protocol::{
     Attention, Command, DeviceChoice, Event, ModelConfig, Schedule, Source, TrainConfig,
 };
 use gradus_core::text::Tokenizer;
-use gradus_core::train::{Measured, Trainer, TrainerTensors};
+use gradus_core::train::{Average, Measured, Trainer, TrainerTensors};
 use gradus_lessons::loader::CourseLoader;
 use gradus_tests::host::{Host, small_text, starts};
 use pollster::block_on;
@@ -230,4 +230,38 @@ fn a_small_model_beats_the_bigrams_of_a_text() {
     let reached = last.expect("a validation");
     println!("own text: bigram {bigram:.3}, reached {reached:.3}");
     assert!(reached < bigram, "{reached} after 300 steps, bigrams {bigram}");
+}
+
+#[test]
+fn the_average_is_that_of_the_weights_it_saw() {
+    let rule = Average { every: 4, gamma: 1.0 };
+    let mut whole = trainer(&model(), &plain());
+    whole.keep_average(rule).expect("an average");
+    assert!(block_on(whole.swap_average()).is_err(), "nothing was averaged yet");
+    train(&mut whole, 14);
+    let mut parts = trainer(&model(), &plain());
+    let seen: Vec<Vec<f32>> = (0..3)
+        .map(|_| {
+            train(&mut parts, 4);
+            tensors(&mut parts).params
+        })
+        .collect();
+    train(&mut parts, 2);
+    let raw = tensors(&mut whole);
+    assert!(raw == tensors(&mut parts), "averaging changed the training");
+    block_on(whole.swap_average()).expect("swapped");
+    let average = tensors(&mut whole).params;
+    // γ = 1 weighs the k-th of them k.
+    for (i, &a) in average.iter().enumerate() {
+        let expected = (seen[0][i] + 2.0 * seen[1][i] + 3.0 * seen[2][i]) / 6.0;
+        assert!((a - expected).abs() <= 1e-6 * (1.0 + expected.abs()), "{i}: {a}, not {expected}");
+    }
+    block_on(whole.swap_average()).expect("swapped back");
+    assert!(tensors(&mut whole) == raw, "the weights were not changed back");
+    // A fresh start begins a fresh average: its first update is the weights themselves.
+    whole.init().expect("weights");
+    train(&mut whole, 4);
+    let weights = tensors(&mut whole).params;
+    block_on(whole.swap_average()).expect("swapped");
+    assert!(tensors(&mut whole).params == weights, "something old is left in the average");
 }

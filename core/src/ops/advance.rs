@@ -28,13 +28,15 @@ pub struct State {
     pub draw: u32,
     /// Position that is being decoded.
     pub position: u32,
+    /// How far an average of the weights moves towards them.
+    pub average: f32,
 }
 
 impl State {
     /// The device's words.
     pub fn words(&self) -> [u32; STATE_WORDS] {
         let mut w = [0; STATE_WORDS];
-        w[..8].copy_from_slice(&[
+        w[..9].copy_from_slice(&[
             self.step,
             self.seed,
             self.lr.to_bits(),
@@ -43,6 +45,7 @@ impl State {
             self.row,
             self.draw,
             self.position,
+            self.average.to_bits(),
         ]);
         w
     }
@@ -58,6 +61,7 @@ impl State {
             row: w[5],
             draw: w[6],
             position: w[7],
+            average: f32::from_bits(w[8]),
         }
     }
 }

@@ -33,6 +33,7 @@ mod scale;
 mod sft;
 mod speculative;
 mod token_stats;
+mod weight_average;
 
 pub use adamw::AdamW;
 pub use add::Add;
@@ -64,6 +65,7 @@ pub use scale::Scale;
 pub use sft::{SFT_METRICS, Sft};
 pub use speculative::{Accept, Distribution, Propose};
 pub use token_stats::TokenStats;
+pub use weight_average::WeightAverage;
 
 use crate::device::cpu::{Io, Real, simd};
 use crate::graph::{Backward, Spec, Step};

@@ -1,5 +1,7 @@
 //! Training: the plans of a step, the schedule, and the loop that keeps the device busy.
 
+mod average;
+mod cost;
 mod example;
 mod objectives;
 mod pace;
@@ -9,6 +11,8 @@ mod schedule;
 mod trainer;
 mod tuner;
 
+pub use average::Average;
+pub use cost::{Activations, StepCost, step_cost};
 pub use example::{Example, sft_step};
 pub use pace::Pace;
 pub use ppo::{Answer, Iteration, ModelBytes, Ppo, PpoConfig, TokenNumbers, Update};

@@ -3,6 +3,7 @@
 //! A step is `accumulate` runs of program `micro` (scalars, batch, forward, backward) and one of `update`
 //! (norm, AdamW, record). Many steps go into one submission; losses come back through a ring.
 
+use super::average::Average;
 use super::learning_rate;
 use super::plans::{TABLE, scalars, step_state, update_plan};
 use crate::data::{Material, Training};
@@ -60,6 +61,15 @@ pub struct Trainer {
     update: Program,
     validate: Program,
     validation: (usize, usize),
+    average: Option<Averaging>,
+}
+
+/// The average that a trainer keeps.
+struct Averaging {
+    rule: Average,
+    program: Program,
+    /// The step it began after.
+    from: u64,
 }
 
 impl Trainer {
@@ -118,6 +128,7 @@ impl Trainer {
             update,
             validate,
             validation: (batch, windows / batch),
+            average: None,
         })
     }
 
@@ -136,6 +147,11 @@ impl Trainer {
             self.device.write(name, 0, &Data::Float(data))?;
         }
         self.device.write("metrics", 0, &Data::Float(vec![0.0]))?;
+        if let Some(average) = &mut self.average {
+            average.from = step;
+            // From zero, the first update is the weights to the bit, whatever was averaged before (a NaN, say).
+            self.device.write("average", 0, &Data::Float(vec![0.0; self.params.len]))?;
+        }
         self.step = step;
         self.recorded = step;
         self.rows_ready = step * (self.train.accumulate * self.train.batch) as u64;
@@ -189,6 +205,41 @@ impl Trainer {
         Ok(TrainerTensors { params, m, v })
     }
 
+    /// Keeps an average of the weights from here on, and begins it anew where a state is restored.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a rule out of range, and the device's errors.
+    pub fn keep_average(&mut self, rule: Average) -> Result<()> {
+        let program = rule.compile(&mut *self.device, self.params.len)?;
+        if let Some(old) = self.average.replace(Averaging { rule, program, from: self.step }) {
+            self.device.release(old.program);
+        }
+        Ok(())
+    }
+
+    /// Exchanges the weights and their average, to look at the average with whatever looks at the weights. A
+    /// second call changes them back; train no step in between.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if no average is kept or it has no update yet.
+    pub async fn swap_average(&mut self) -> Result<()> {
+        if !self.average.as_ref().is_some_and(|a| self.step >= a.from + a.rule.every) {
+            return Err(Error::Config(
+                "there is no average of the weights yet: train some steps first".into(),
+            ));
+        }
+        let read = |name: &str| Source::Buffer(name.into(), 0..self.params.len);
+        let sources = [("params", read("average")), ("average", read("params"))];
+        let mut swapped = Vec::with_capacity(2);
+        for (name, source) in sources {
+            swapped.push((name, self.device.read(source).await?));
+        }
+        for (name, values) in swapped {
+            self.device.write(name, 0, &values)?;
+        }
+        Ok(())
+    }
+
     /// Steps submitted so far.
     pub fn step(&self) -> u64 {
         self.step
@@ -221,6 +272,7 @@ impl Trainer {
                 programs.push(self.micro);
             }
             programs.push(self.update);
+            programs.extend(self.averages_at(step).map(|(program, _)| program));
         }
         self.device.write("table", 0, &Data::U32(table))?;
         self.device.write("cursor", 0, &Data::U32(vec![0]))?;
@@ -282,7 +334,20 @@ impl Trainer {
     fn state(&self, step: u64, micro: u64) -> State {
         let draw = (step - 1) * self.train.accumulate as u64 + micro;
         let row = draw * self.train.batch as u64 % self.ring_rows();
-        State { seed: self.seed, row: row as u32, draw: draw as u32, ..step_state(&self.train, step) }
+        State {
+            seed: self.seed,
+            row: row as u32,
+            draw: draw as u32,
+            average: self.averages_at(step).map_or(0.0, |(_, rate)| rate),
+            ..step_state(&self.train, step)
+        }
+    }
+
+    /// The program and the rate of the average's update after `step`, if there is one.
+    fn averages_at(&self, step: u64) -> Option<(Program, f32)> {
+        let Averaging { rule, program, from } = self.average.as_ref()?;
+        let since = step - from;
+        since.is_multiple_of(rule.every).then(|| (*program, rule.rate(since / rule.every) as f32))
     }
 
     fn ring_rows(&self) -> u64 {

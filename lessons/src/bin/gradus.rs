@@ -2,6 +2,8 @@
 
 #[path = "gradus/eval.rs"]
 mod eval;
+#[path = "gradus/flops.rs"]
+mod flops;
 #[path = "gradus/generate.rs"]
 mod generate;
 #[path = "gradus/pretrain.rs"]
@@ -31,6 +33,8 @@ enum Command {
     Pretrain(pretrain::Args),
     /// Print ln p of every token of given rows.
     Eval(eval::Args),
+    /// Print parameters, operations and bytes of a training step.
+    Flops(flops::Args),
     /// Continue a prompt.
     Generate(generate::Args),
     /// Print the table of seeds and measured values, from what `run --json` printed.
@@ -75,6 +79,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Pretrain(args) => pretrain::run(args),
         Command::Eval(args) => eval::run(args),
+        Command::Flops(args) => flops::run(args),
         Command::Generate(args) => generate::run(args),
         Command::Results(args) => results::run(args),
         Command::Run(args) => run::run(args),

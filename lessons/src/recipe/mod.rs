@@ -9,9 +9,10 @@ mod models;
 pub mod preferences;
 mod pretrain;
 pub mod rlhf;
+pub mod scaling_laws;
 pub mod sft;
-pub mod tuning;
 pub mod speculative_decoding;
+pub mod tuning;
 
 pub use base::base;
 pub use models::{Models, Role};

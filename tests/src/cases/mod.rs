@@ -8,8 +8,8 @@ mod gpt;
 mod layers;
 mod ppo;
 mod recurrent;
-mod traffic;
 mod speculative;
+mod traffic;
 mod training;
 mod tuning;
 

@@ -5,7 +5,7 @@ use crate::array::Array::{Float, U32};
 use crate::reference::training::{self as reference, Adam};
 use gradus_core::ops::{
     AdamW, Advance, Batch, Draw, GRAD_NORM_PARTS, GradNorm, LogProb, LogProbGrad, Pretrain, RING, Record,
-    STATE_WORDS, State,
+    STATE_WORDS, State, WeightAverage,
 };
 use gradus_core::rng::{Stream, threefry};
 
@@ -37,6 +37,9 @@ pub(super) fn cases() -> Vec<Case> {
     for step in [1, 255, 256, 1000] {
         cases.push(record(step, 1));
         cases.push(record(step, 9));
+    }
+    for (n, rate) in [(1, 1.0), (64, 0.25), (300, 0.004), (8257, 0.5)] {
+        cases.push(weight_average(n, rate));
     }
     cases
 }
@@ -182,5 +185,14 @@ fn record(step: u32, metrics: usize) -> Case {
         ring[at..at + metrics].copy_from_slice(held[1].f());
         ring[at + metrics] = r[1].f().iter().sum::<f64>().sqrt();
         vec![Float(ring), Float(vec![0.0; metrics])]
+    })
+}
+
+fn weight_average(n: usize, rate: f32) -> Case {
+    let mut case = Build::new(format!("weight_average n={n} rate={rate}"));
+    let state = case.state(State { step: 8, average: rate, ..State::default() });
+    let (params, average) = (case.random("weights", &[n]), case.random("average", &[n]));
+    case.updates(WeightAverage, &[state, params], &[average], move |r, held| {
+        vec![Float(reference::weight_average(f64::from(rate), r[1].f(), held[0].f()))]
     })
 }

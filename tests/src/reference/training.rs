@@ -59,3 +59,8 @@ pub fn adamw(a: Adam, [p, m, v, grad]: [f64; 4]) -> [f64; 3] {
     let (m_hat, v_hat) = (m / a.correction1, v / a.correction2.powi(2));
     [p - a.lr * a.decay * p - a.lr * m_hat / (v_hat.sqrt() + a.eps), m, v]
 }
+
+/// The mean of weight and average that gives the weight `rate` and the average the rest.
+pub fn weight_average(rate: f64, weights: &[f64], average: &[f64]) -> Vec<f64> {
+    (0..weights.len()).map(|i| rate * weights[i] + (1.0 - rate) * average[i]).collect()
+}

@@ -75,6 +75,7 @@ kernels! {
     "sft": ["reduce"],
     "token_stats": ["index" "reduce"],
     "token_rewards": ["index"],
+    "weight_average": ["index" "state"],
     "whiten": ["reduce"],
 }
 

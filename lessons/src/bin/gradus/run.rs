@@ -4,9 +4,7 @@ use super::{Device, Outcome, open};
 use clap::ValueEnum;
 use gradus_core::model::ModelFolder;
 use gradus_lessons::check::Check;
-use gradus_lessons::recipe::{
-    Course, GoOn, Host, Lesson, Models, Moment, Role, Size, base, speculative_decoding,
-};
+use gradus_lessons::recipe::{Course, GoOn, Host, Lesson, Models, Moment, Role, Size, base};
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -132,6 +130,7 @@ async fn lesson_on(lesson: Option<Lesson>, course: &mut Course<'_>) -> gradus_co
         Some(Lesson::FewShot) => recipe!(few_shot, course),
         Some(Lesson::Sft) => recipe!(sft, course),
         Some(Lesson::SpeculativeDecoding) => recipe!(speculative_decoding, course),
+        Some(Lesson::ScalingLaws) => recipe!(scaling_laws, course),
         Some(lesson) => Err(gradus_core::Error::Config(format!("{} has no recipe yet", lesson.slug()))),
     }
 }
