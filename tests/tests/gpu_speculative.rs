@@ -28,7 +28,7 @@ fn sampled_text_follows_the_targets_law() {
         let law = block_on(pair.law(&prompt, 2)).expect("a law");
         let settings = SampleConfig { max_tokens: 2, seed: 11, ..SampleConfig::default() };
         let shape = SpeculatorShape { batch: 1000, proposals: 2, residual };
-        let made = block_on(pair.speculate(shape, &vec![prompt; 8_000], &settings, None)).expect("texts");
+        let made = block_on(pair.speculate(shape, &vec![prompt; 20_000], &settings, None)).expect("texts");
         let mut counts = vec![0.0; law.len()];
         made.answers.iter().for_each(|row| counts[pair.cell(row)] += 1.0);
         let p = p_value(&counts, &law);
