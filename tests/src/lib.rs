@@ -12,6 +12,7 @@ pub mod conformance;
 pub mod golden;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod golden_gru;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod golden_ppo;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod host;

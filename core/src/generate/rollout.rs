@@ -14,7 +14,7 @@ use crate::{Error, Result};
 /// What a rollout's plan is made for.
 #[derive(Clone, Copy, Debug)]
 pub struct RolloutShape<'a> {
-    /// Prefix of the model's buffers, as in [`Gpt::named`]: `""` is the model in training.
+    /// Prefix of the model's buffers, as in [`Gpt::named`](crate::model::Gpt::named): `""` is the model in training.
     pub prefix: &'a str,
     /// B, rows decoded at a time.
     pub batch: usize,

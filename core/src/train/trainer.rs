@@ -223,7 +223,7 @@ impl Trainer {
     /// # Errors
     /// [`Error::Config`] if no average is kept or it has no update yet.
     pub async fn swap_average(&mut self) -> Result<()> {
-        if !self.average.as_ref().is_some_and(|a| self.step >= a.from + a.rule.every) {
+        if self.average.as_ref().is_none_or(|a| self.step < a.from + a.rule.every) {
             return Err(Error::Config(
                 "there is no average of the weights yet: train some steps first".into(),
             ));

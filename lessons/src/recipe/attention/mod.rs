@@ -155,7 +155,7 @@ pub struct Snapshot {
     pub heads: Vec<HeadScore>,
     /// The example's maps `[L][H]`, each `[n, n]`, n being the example's length.
     pub maps: Vec<Vec<Vec<f32>>>,
-    /// The weights, laid out by [`Params`]; not written out.
+    /// The weights, laid out by [`Params`](gradus_core::model::Params); not written out.
     #[serde(skip)]
     pub weights: Vec<f32>,
 }
