@@ -94,7 +94,7 @@ async fn products(device: &mut dyn Device, d: usize, q: Vec<f32>, k: Vec<f32>) -
 async fn softmaxes(device: &mut dyn Device, d: usize, qkv: &[f32], scaled: bool) -> Result<Softmax> {
     let mut tape = Tape::new();
     let input = tape.buffer("theory.qkv", Spec::float([SAMPLES, KEYS, 3 * d]));
-    tape.push("attn", ops::Attention { heads: 1, scaled }, &[input])?;
+    tape.push("attn", ops::Attention::new(1, scaled), &[input])?;
     let program = device.compile(Plan::new("theory", &tape, &["attn.probs"]))?;
     device.write("theory.qkv", 0, &Data::Float(qkv.to_vec()))?;
     device.submit(&[program])?;

@@ -4,6 +4,7 @@
 pub mod attention;
 pub mod base;
 pub mod dpo;
+pub mod flash_attention;
 mod models;
 pub mod preferences;
 mod pretrain;

@@ -126,6 +126,7 @@ async fn lesson_on(lesson: Option<Lesson>, course: &mut Course<'_>) -> gradus_co
         }
         Some(Lesson::Attention) => recipe!(attention, course),
         Some(Lesson::Dpo) => recipe!(dpo, course),
+        Some(Lesson::FlashAttention) => recipe!(flash_attention, course),
         Some(Lesson::Sft) => recipe!(sft, course),
         Some(lesson) => Err(gradus_core::Error::Config(format!("{} has no recipe yet", lesson.slug()))),
     }
