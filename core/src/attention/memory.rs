@@ -25,8 +25,9 @@ pub enum Algorithm {
     Flash,
 }
 
-/// Bytes of one forward and backward pass over one sequence of `n` rows, causal, f32.
-pub fn planned(algorithm: Algorithm, n: usize, heads: usize, d: usize) -> Result<Memory> {
+/// One causal forward and backward pass over one sequence of `n` rows: reads the buffers `qkv` `[1, n, 3·C]` and
+/// `do` `[1, n, C]`, makes the nodes `o` and `grad:qkv`.
+pub fn tape(algorithm: Algorithm, n: usize, heads: usize, d: usize) -> Result<Tape> {
     let mut tape = Tape::new();
     let qkv = tape.buffer("qkv", Spec::float([1, n, 3 * heads * d]));
     let dout = tape.buffer("do", Spec::float([1, n, heads * d]));
@@ -35,6 +36,12 @@ pub fn planned(algorithm: Algorithm, n: usize, heads: usize, d: usize) -> Result
         Algorithm::Flash => tape.push("o", FlashAttention::new(heads, true), &[qkv])?,
     }[0];
     tape.backward(&[(o, dout)])?;
+    Ok(tape)
+}
+
+/// Bytes of that pass, f32.
+pub fn planned(algorithm: Algorithm, n: usize, heads: usize, d: usize) -> Result<Memory> {
+    let tape = tape(algorithm, n, heads, d)?;
     let plan = Plan::new("attention", &tape, &["o", "grad:qkv"]);
     Ok(Memory { given: plan.buffer_bytes(), slots: plan.slot_bytes() })
 }

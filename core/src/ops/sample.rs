@@ -77,17 +77,20 @@ impl Op for Sample {
 pub(super) fn weights<F: Real>(logits: &[F], settings: &[u32]) -> Vec<F> {
     let temperature = F::of(f64::from(f32::from_bits(settings[0])));
     let (top_k, top_p) = (settings[1] as usize, F::of(f64::from(f32::from_bits(settings[2]))));
-    let mut order: Vec<usize> = (0..logits.len()).collect();
-    order.sort_by(|&a, &b| {
-        logits[b].partial_cmp(&logits[a]).unwrap_or(std::cmp::Ordering::Equal).then(a.cmp(&b))
-    });
-    let best = order[0];
+    let best = (0..logits.len()).fold(0, |best, i| if logits[i] > logits[best] { i } else { best });
     if temperature <= F::zero() {
         let mut only = vec![F::zero(); logits.len()];
         only[best] = F::one();
         return only;
     }
     let mut weights: Vec<F> = logits.iter().map(|&x| ((x - logits[best]) / temperature).expo()).collect();
+    if top_k == 0 && top_p >= F::one() {
+        return weights;
+    }
+    let mut order: Vec<usize> = (0..logits.len()).collect();
+    order.sort_by(|&a, &b| {
+        logits[b].partial_cmp(&logits[a]).unwrap_or(std::cmp::Ordering::Equal).then(a.cmp(&b))
+    });
     let total = weights.iter().copied().sum::<F>();
     let mut before = F::zero();
     for (rank, &i) in order.iter().enumerate() {

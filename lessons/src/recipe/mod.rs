@@ -5,6 +5,7 @@ pub mod attention;
 pub mod base;
 pub mod dpo;
 pub mod few_shot;
+pub mod flash_attention;
 mod models;
 pub mod preferences;
 mod pretrain;

@@ -4,8 +4,8 @@ use super::preferences::sft_rows;
 use super::tuning::{Answered, ceiling, examine, linear, pretraining_loss, tune};
 use super::{Course, Report, Role, Size, base};
 use crate::check::{Check, Expected};
-use crate::world::chat::{Question, Split, pairs};
-use crate::world::text;
+use crate::world::chat::{Pair, Question, Split};
+use crate::world::{END, text};
 use gradus_core::Result;
 use gradus_core::model::Lora;
 use gradus_core::train::{Objective, Tuning};
@@ -130,6 +130,12 @@ pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<
     let figures = Figures { questions: shown(|q| &q.prompt), truths: shown(|q| &q.truth), variants, ceiling };
     let checks = checks(course.size, &figures);
     Ok(Report { checks, figures })
+}
+
+/// Training questions with the true statement as their answer, and nothing around it.
+fn pairs(n: usize, seed: u32) -> Vec<Pair> {
+    let pair = |question: Question| Pair { answer: [&question.truth[..], &[END]].concat(), question };
+    Question::sample(n, Split::Train, seed).into_iter().map(pair).collect()
 }
 
 fn checks(size: Size, figures: &Figures) -> Vec<Check> {

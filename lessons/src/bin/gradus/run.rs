@@ -128,10 +128,10 @@ async fn lesson_on(lesson: Option<Lesson>, course: &mut Course<'_>) -> gradus_co
         Some(Lesson::Dpo) => recipe!(dpo, course),
         Some(Lesson::Rlhf) => recipe!(rlhf, course),
         Some(Lesson::FewShot) => recipe!(few_shot, course),
+        Some(Lesson::FlashAttention) => recipe!(flash_attention, course),
         Some(Lesson::Sft) => recipe!(sft, course),
         Some(Lesson::SpeculativeDecoding) => recipe!(speculative_decoding, course),
         Some(Lesson::ScalingLaws) => recipe!(scaling_laws, course),
-        Some(lesson) => Err(gradus_core::Error::Config(format!("{} has no recipe yet", lesson.slug()))),
     }
 }
 
