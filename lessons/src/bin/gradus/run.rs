@@ -3,8 +3,8 @@
 use super::{Device, Outcome, open};
 use clap::ValueEnum;
 use gradus_core::model::ModelFolder;
-use gradus_lessons::check::Check;
-use gradus_lessons::recipe::{Course, GoOn, Host, Lesson, Models, Moment, Role, Size, base};
+use gradus_lessons::recipe::record::{Record, thin};
+use gradus_lessons::recipe::{Course, GoOn, Host, Lesson, Models, Moment, Role, Size, base, runner};
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -33,6 +33,12 @@ pub(crate) struct Args {
     /// Everything that happened, one JSON object a line.
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
+    /// The run as the page shows it (checks, figures, thinned curves), for one lesson.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// Settings to change, as JSON: '{"lr": 0.01}'.
+    #[arg(long, value_name = "JSON", default_value = "null")]
+    settings: String,
     /// Where to compute.
     #[arg(long)]
     device: Option<Device>,
@@ -50,12 +56,6 @@ fn slugs() -> clap::builder::PossibleValuesParser {
     ["base"].into_iter().chain(lessons).chain(["all"]).collect::<Vec<_>>().into()
 }
 
-/// What a lesson came to.
-struct Outcomes {
-    checks: Vec<Check>,
-    figures: serde_json::Value,
-}
-
 /// Runs the recipes. The exit status is 1 if a check fails.
 pub(crate) fn run(args: Args) -> Outcome {
     let size = match args.size {
@@ -64,7 +64,8 @@ pub(crate) fn run(args: Args) -> Outcome {
         SizeArg::Full => Size::Full,
     };
     let mut models = args.from.as_deref().map_or_else(|| Ok(Models::default()), read_models)?;
-    let mut terminal = Terminal::new(args.log.as_deref())?;
+    let patch = serde_json::from_str(&args.settings).map_err(|e| format!("--settings is no JSON: {e}"))?;
+    let mut terminal = Terminal::new(args.log.as_deref(), args.record.is_some())?;
     let lessons: Vec<Option<Lesson>> = match args.lesson.as_str() {
         "base" => vec![None],
         "all" => Lesson::ALL.map(Some).to_vec(),
@@ -79,11 +80,25 @@ pub(crate) fn run(args: Args) -> Outcome {
         let start = Instant::now();
         eprintln!("{slug}:");
         let mut course = Course::new(device, args.seed, size, models, &mut terminal);
-        let outcomes = pollster::block_on(lesson_on(lesson, &mut course))?;
+        let outcomes = pollster::block_on(runner::run(lesson, &mut course, &patch))?;
         models = course.models;
         terminal.clear();
         let seconds = start.elapsed().as_secs_f64();
         failed.extend(outcomes.checks.iter().filter(|c| !c.passes()).map(|c| format!("{slug}/{}", c.name)));
+        if let (Some(file), Some(lesson)) = (&args.record, lesson) {
+            let record = Record {
+                lesson,
+                seed: args.seed,
+                size,
+                patch: patch.clone(),
+                device: name.clone(),
+                seconds,
+                moments: thin(terminal.take()),
+                checks: outcomes.checks.clone(),
+                figures: outcomes.figures.clone(),
+            };
+            serde_json::to_writer(BufWriter::new(File::create(file)?), &record)?;
+        }
         if args.json {
             let report = serde_json::json!({
                 "lesson": slug, "seed": args.seed, "size": size, "device": name, "seconds": seconds,
@@ -106,35 +121,6 @@ pub(crate) fn run(args: Args) -> Outcome {
     if failed.is_empty() { Ok(()) } else { Err(format!("checks that failed: {}", failed.join(", ")).into()) }
 }
 
-/// Runs the recipe in module `$recipe` with its settings of the course's size.
-macro_rules! recipe {
-    ($recipe:ident, $course:expr) => {{
-        use gradus_lessons::recipe::$recipe::{Settings, run};
-        let report = run($course, &Settings::of($course.size)).await?;
-        let figures = serde_json::to_value(report.figures)
-            .map_err(|e| gradus_core::Error::Config(format!("the figures cannot be written: {e}")))?;
-        Ok(Outcomes { checks: report.checks, figures })
-    }};
-}
-
-/// Runs one recipe with its settings of the course's size; only the base model for `None`.
-async fn lesson_on(lesson: Option<Lesson>, course: &mut Course<'_>) -> gradus_core::Result<Outcomes> {
-    match lesson {
-        None => {
-            base(course).await?;
-            Ok(Outcomes { checks: Vec::new(), figures: serde_json::Value::Null })
-        }
-        Some(Lesson::Attention) => recipe!(attention, course),
-        Some(Lesson::Dpo) => recipe!(dpo, course),
-        Some(Lesson::Rlhf) => recipe!(rlhf, course),
-        Some(Lesson::FewShot) => recipe!(few_shot, course),
-        Some(Lesson::FlashAttention) => recipe!(flash_attention, course),
-        Some(Lesson::Sft) => recipe!(sft, course),
-        Some(Lesson::SpeculativeDecoding) => recipe!(speculative_decoding, course),
-        Some(Lesson::ScalingLaws) => recipe!(scaling_laws, course),
-    }
-}
-
 fn read_models(dir: &Path) -> Result<Models, Box<dyn std::error::Error>> {
     let mut models = Models::default();
     for role in Role::ALL {
@@ -152,15 +138,23 @@ fn read_models(dir: &Path) -> Result<Models, Box<dyn std::error::Error>> {
 /// Shows what happens on standard error, and keeps it in a log.
 struct Terminal {
     log: Option<BufWriter<File>>,
+    /// All moments of the lesson, where they are wanted.
+    kept: Option<Vec<Moment>>,
     stage: String,
     last: String,
     shown: Instant,
 }
 
 impl Terminal {
-    fn new(log: Option<&Path>) -> std::io::Result<Self> {
+    fn new(log: Option<&Path>, keep: bool) -> std::io::Result<Self> {
         let log = log.map(File::create).transpose()?.map(BufWriter::new);
-        Ok(Self { log, stage: String::new(), last: String::new(), shown: Instant::now() })
+        let kept = keep.then(Vec::new);
+        Ok(Self { log, kept, stage: String::new(), last: String::new(), shown: Instant::now() })
+    }
+
+    /// The moments kept since the last call.
+    fn take(&mut self) -> Vec<Moment> {
+        self.kept.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     fn line(&mut self, progress: Option<(u64, u64)>) {
@@ -189,6 +183,9 @@ impl Terminal {
         if let Some(log) = &mut self.log {
             serde_json::to_writer(&mut *log, moment)?;
             log.write_all(b"\n")?;
+        }
+        if let Some(kept) = &mut self.kept {
+            kept.push(moment.clone());
         }
         match moment {
             Moment::Stage { name } => {
