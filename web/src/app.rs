@@ -1,5 +1,6 @@
 //! Where the page wakes up.
 
+use crate::lesson::{LessonPage, LessonStore, lesson_named};
 use crate::{pages::Laboratory, store::Store};
 use leptos::mount::mount_to;
 use leptos::prelude::*;
@@ -22,10 +23,20 @@ pub fn start() {
     };
     place.set_inner_html("");
     place.remove_attribute("aria-busy").ok();
-    let mounted = mount_to(place, || {
-        let store = Store::new();
-        store.begin();
-        view! { <Laboratory store /> }
-    });
-    mounted.forget();
+    let lesson = place.get_attribute("data-lesson").and_then(|slug| lesson_named(&slug));
+    let root = place.get_attribute("data-root").unwrap_or_else(|| "./".into());
+    match lesson {
+        Some(lesson) => mount_to(place, move || {
+            let store = LessonStore::new(lesson, &root);
+            store.begin();
+            view! { <LessonPage store /> }
+        })
+        .forget(),
+        None => mount_to(place, || {
+            let store = Store::new();
+            store.begin();
+            view! { <Laboratory store /> }
+        })
+        .forget(),
+    }
 }

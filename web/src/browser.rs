@@ -4,7 +4,7 @@ use js_sys::{Array, Uint8Array};
 use leptos::prelude::{document, window};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Blob, BlobPropertyBag, File, HtmlAnchorElement, Url};
+use web_sys::{Blob, BlobPropertyBag, File, HtmlAnchorElement, HtmlCanvasElement, Response, Url};
 
 /// The query part of the address.
 pub(crate) fn query() -> String {
@@ -68,11 +68,55 @@ pub(crate) async fn read_text(file: &File) -> Result<String, String> {
     })
 }
 
-/// Lets the user save bytes as a file.
+/// The bytes at an address of this site; `None` where there is nothing.
+pub(crate) async fn fetch_bytes(address: &str) -> Option<Uint8Array> {
+    let response: Response = JsFuture::from(window().fetch_with_str(address)).await.ok()?.dyn_into().ok()?;
+    if !response.ok() {
+        return None;
+    }
+    let buffer = JsFuture::from(response.array_buffer().ok()?).await.ok()?;
+    Some(Uint8Array::new(&buffer))
+}
+
+/// The text at an address of this site; `None` where there is none.
+pub(crate) async fn fetch_text(address: &str) -> Option<String> {
+    String::from_utf8(fetch_bytes(address).await?.to_vec()).ok()
+}
+
+/// Puts a text into the clipboard, where the browser allows it.
+pub(crate) fn copy(text: &str) {
+    let _ = window().navigator().clipboard().write_text(text);
+}
+
+/// Lets the user save what a canvas shows.
+pub(crate) fn save_canvas(name: &str, canvas: &HtmlCanvasElement) {
+    let Ok(address) = canvas.to_data_url() else { return };
+    if let Ok(anchor) = document().create_element("a") {
+        let anchor: HtmlAnchorElement = anchor.unchecked_into();
+        anchor.set_href(&address);
+        anchor.set_download(name);
+        anchor.click();
+    }
+}
+
+/// Lets the user save text as a file.
+pub(crate) fn save_text(name: &str, text: &str) {
+    save_file(name, &Uint8Array::from(text.as_bytes()));
+}
+
+/// Lets the user save bytes as a file; its type follows from the name.
 pub(crate) fn save_file(name: &str, bytes: &Uint8Array) {
     let save = || -> Result<(), JsValue> {
         let options = BlobPropertyBag::new();
-        options.set_type("application/zip");
+        options.set_type(match name.rsplit('.').next() {
+            Some("zip") => "application/zip",
+            Some("csv") => "text/csv",
+            Some("json") => "application/json",
+            Some("jsonl") => "application/jsonl",
+            Some("png") => "image/png",
+            Some("svg") => "image/svg+xml",
+            _ => "text/plain",
+        });
         let blob = Blob::new_with_u8_array_sequence_and_options(&Array::of1(bytes), &options)?;
         let address = Url::create_object_url_with_blob(&blob)?;
         let anchor: HtmlAnchorElement = document().create_element("a")?.unchecked_into();

@@ -36,6 +36,22 @@ pub fn bytes(n: u64) -> String {
     }
 }
 
+/// Seconds as people say them: `0.4 s`, `12 s`, `2 min 5 s`.
+pub fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 9.95 => format!("{s:.1} s"),
+        s if s < 59.5 => format!("{s:.0} s"),
+        s => {
+            let whole = s.round() as u64;
+            if whole.is_multiple_of(60) {
+                format!("{} min", whole / 60)
+            } else {
+                format!("{} min {} s", whole / 60, whole % 60)
+            }
+        }
+    }
+}
+
 /// A message as a sentence: a capital first, a full stop last.
 pub fn sentence(text: &str) -> String {
     let text = text.trim();

@@ -10,10 +10,16 @@ use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{DedicatedWorkerGlobalScope, MessageChannel, MessageEvent};
 
+/// The fragment of the worker's address by which a lesson's page asks for recipes instead of a session.
+const LESSON: &str = "#lesson";
+
 /// Starts the session and tells the page that it may speak. Messages sent earlier are lost, which is why
 /// the page waits for this.
 pub fn start() {
     let scope: DedicatedWorkerGlobalScope = js_sys::global().unchecked_into();
+    if scope.location().hash() == LESSON {
+        return crate::lesson::host::start(scope);
+    }
 
     let panic_scope = scope.clone();
     std::panic::set_hook(Box::new(move |info| {
@@ -71,7 +77,7 @@ async fn serve(
 }
 
 /// Waits for some milliseconds.
-async fn rest(scope: &DedicatedWorkerGlobalScope) {
+pub(crate) async fn rest(scope: &DedicatedWorkerGlobalScope) {
     let wait = js_sys::Promise::new(&mut |resolve, _| {
         let _ = scope.set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, 4);
     });
@@ -79,7 +85,7 @@ async fn rest(scope: &DedicatedWorkerGlobalScope) {
 }
 
 /// Lets the worker receive messages: a promise alone would only yield to other promises.
-async fn next_task() {
+pub(crate) async fn next_task() {
     let task = js_sys::Promise::new(&mut |resolve, _| {
         if let Ok(channel) = MessageChannel::new() {
             channel.port1().set_onmessage(Some(&resolve));

@@ -7,6 +7,9 @@
 
 pub mod decimate;
 pub mod format;
+#[cfg(any(feature = "app", feature = "worker"))]
+#[allow(unreachable_pub, reason = "the component macro gives its properties a `pub` of its own")]
+pub mod lesson;
 pub mod settings;
 pub mod state;
 pub mod supervise;

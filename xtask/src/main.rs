@@ -1,6 +1,7 @@
 //! The repository's commands. `cargo xtask help` lists them.
 
 mod check;
+mod prose;
 mod setup;
 mod site;
 mod tally;

@@ -7,12 +7,13 @@
 //!   rewriting rules, under whatever path the site lives;
 //! - `404.html` for hosts that serve it for unknown addresses.
 
+use crate::prose::{self, Glossary, escape};
 use crate::{setup, setup::Tools};
 use anyhow::{Context, Result, bail};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sha2::{Digest, Sha256};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Where the site is left, from the repository's root.
@@ -39,7 +40,7 @@ pub(crate) fn build(tools: &Tools, public_url: &str) -> Result<()> {
             // Trunk takes only `true` and `false` here and stops at the customary `1`.
             .env_remove("NO_COLOR"),
     )?;
-    finish(Path::new(DIST), public_url)
+    finish(Path::new(DIST))
 }
 
 /// Writes pictures of the built site to `target/shots`.
@@ -51,33 +52,118 @@ pub(crate) fn shots() -> Result<()> {
 }
 
 /// Turns trunk's page into the pages of the site.
-fn finish(dist: &Path, public_url: &str) -> Result<()> {
+fn finish(dist: &Path) -> Result<()> {
     let index = dist.join("index.html");
     let html = fs::read_to_string(&index).with_context(|| format!("trunk left no {}", index.display()))?;
     fs::write(&index, with_policy(&html)?)?;
     fs::write(dist.join("404.html"), with_policy(&html)?)?;
-    for lesson in lessons(Path::new("lessons"))? {
-        let folder = dist.join("lesson").join(lesson);
+    let lessons = lessons(Path::new("lessons"))?;
+    let glossary =
+        lessons.iter().map(|l| fs::read_to_string(l.folder.join("glossary.md")).unwrap_or_default());
+    let glossary = Glossary::read(&glossary.collect::<Vec<_>>().join("\n"))?;
+    for (i, lesson) in lessons.iter().enumerate() {
+        let folder = dist.join("lesson").join(&lesson.slug);
         fs::create_dir_all(&folder)?;
-        let page = if public_url.starts_with('.') { with_prefix(&html, "../../") } else { html.clone() };
+        let page =
+            lesson_page(&html, &lessons, i, &glossary).with_context(|| format!("in {}", lesson.slug))?;
         fs::write(folder.join("index.html"), with_policy(&page)?)?;
     }
+    ship(Path::new("lessons/shipped"), &dist.join("shipped"))?;
     println!("The site is in {DIST}/");
     Ok(())
 }
 
-/// The lessons that have a text, by the names of their folders without the number.
-fn lessons(folder: &Path) -> Result<Vec<String>> {
-    let mut names = Vec::new();
+/// A lesson that has a text.
+#[derive(Debug, PartialEq)]
+struct Lesson {
+    /// `lessons/05-sft`.
+    folder: PathBuf,
+    /// `sft`: the folder's name without the number.
+    slug: String,
+}
+
+/// The lessons that have a text, in the order of their numbers.
+fn lessons(folder: &Path) -> Result<Vec<Lesson>> {
+    let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if let (true, Some((_, name))) = (entry.path().join("lesson.md").is_file(), name.split_once('-')) {
-            names.push(name.to_owned());
+        let folder = entry?.path();
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if let (true, Some((_, slug))) = (folder.join("lesson.md").is_file(), name.split_once('-')) {
+            found.push(Lesson { slug: slug.to_owned(), folder });
         }
     }
-    names.sort();
-    Ok(names)
+    found.sort_by(|a, b| a.folder.cmp(&b.folder));
+    Ok(found)
+}
+
+/// How far a lesson's page lies below the site's root.
+const ROOT: &str = "../../";
+
+/// The page of a lesson: the home page's frame around the lesson's text and an empty laboratory.
+fn lesson_page(html: &str, lessons: &[Lesson], index: usize, glossary: &Glossary) -> Result<String> {
+    let Lesson { folder, slug } = &lessons[index];
+    let text = fs::read_to_string(folder.join("lesson.md"))?;
+    let prose = prose::lesson(&text, glossary)?;
+    let (title, question, lede) =
+        (escape(&prose.front.title), escape(&prose.front.question), escape(&prose.front.lede));
+    let turn = |index: Option<usize>, word: &str| {
+        let lesson = index.and_then(|i| lessons.get(i));
+        lesson.map_or(String::new(), |l| {
+            let name = l.slug.replace('-', " ");
+            format!("<a class=\"button\" href=\"{ROOT}lesson/{}/\">{word}: {name}</a>", l.slug)
+        })
+    };
+    let main = format!(
+        "<main class=\"lesson\" data-lesson=\"{slug}\" style=\"--step: var(--g{number})\">\
+         <p id=\"fault\" class=\"message\" data-tone=\"error\" role=\"alert\" hidden>The page hit a fault of its own and \
+         stands still. Reload it: finished runs and models are kept.</p>\
+         <article class=\"prose\"><p class=\"kicker\">Step {number} of 8</p><h1>{question}</h1><p class=\"lede\">{lede}</p>\
+         {text}<nav class=\"turn\" aria-label=\"Neighbouring lessons\">{before}{after}</nav></article>\
+         <section id=\"laboratory\" class=\"lab\" data-lesson=\"{slug}\" data-root=\"{ROOT}\" aria-label=\"Laboratory\" \
+         aria-busy=\"true\" tabindex=\"-1\"><div class=\"card\"><p>Loading the laboratory …</p><noscript><p>The runs of this \
+         lesson need JavaScript and WebAssembly. The text beside does not.</p></noscript></div></section></main>",
+        number = index + 1,
+        text = prose.html,
+        before = turn(index.checked_sub(1), "Before"),
+        after = turn(Some(index + 1), "Next"),
+    );
+    let (start, end) = (html.find("<main").context("index.html has no <main>")?, "</main>");
+    let after = html[start..].find(end).context("index.html has no </main>")? + start + end.len();
+    let frame = with_prefix(&format!("{}\u{1}{}", &html[..start], &html[after..]), ROOT);
+    let (open, close) = (
+        frame.find("<title>").context("index.html has no <title>")?,
+        frame.find("</title>").context("index.html has no </title>")?,
+    );
+    let frame = format!("{}<title>{title}: {question} Gradus{}", &frame[..open], &frame[close..]);
+    // The place in the list of lessons, whether the minifier left the quotes or not.
+    let link = format!("{ROOT}lesson/{slug}/");
+    let frame = ["href=\"", "href="].iter().fold(frame, |frame, href| {
+        frame.replacen(&format!("<a {href}{link}"), &format!("<a aria-current=\"page\" {href}{link}"), 1)
+    });
+    Ok(frame.replacen('\u{1}', &main, 1))
+}
+
+/// Copies the models and runs that come with the site, and writes a list of them, so that no page asks for one that
+/// is not there.
+fn ship(from: &Path, to: &Path) -> Result<()> {
+    let mut list = serde_json::Map::new();
+    for (kind, folder, end) in [("models", "", ".zip"), ("runs", "runs", ".json")] {
+        let (from, to) = (from.join(folder), to.join(folder));
+        fs::create_dir_all(&to)?;
+        let mut names = Vec::new();
+        for entry in from.is_dir().then(|| fs::read_dir(&from)).transpose()?.into_iter().flatten() {
+            let path = entry?.path();
+            let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if let Some(name) = file.strip_suffix(end) {
+                fs::copy(&path, to.join(&file))?;
+                names.push(name.to_owned());
+            }
+        }
+        names.sort();
+        list.insert(kind.into(), names.into());
+    }
+    fs::write(to.join("list.json"), serde_json::Value::Object(list).to_string())?;
+    Ok(())
 }
 
 /// Points the page's relative links at the site's root, `prefix` away. The page is minified, so a link may
@@ -163,6 +249,8 @@ mod tests {
         let dist = std::env::temp_dir().join(format!("gradus-site-{}", std::process::id()));
         fs::create_dir_all(dist.join("lessons/01-scaling-laws")).unwrap();
         fs::write(dist.join("lessons/01-scaling-laws/lesson.md"), "# A lesson").unwrap();
-        assert_eq!(lessons(&dist.join("lessons")).unwrap(), ["scaling-laws"]);
+        let folder = dist.join("lessons/01-scaling-laws");
+        let slug = "scaling-laws".to_owned();
+        assert_eq!(lessons(&dist.join("lessons")).unwrap(), [Lesson { folder, slug }]);
     }
 }

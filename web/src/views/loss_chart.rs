@@ -212,7 +212,7 @@ fn paint(canvas: &HtmlCanvasElement, run: &RunState, measured: &Measured) {
 }
 
 /// Calls `redraw` whenever the canvas changes its size or the page its colours.
-fn follow_size(canvas: &HtmlCanvasElement, redraw: Rc<impl Fn() + 'static>) {
+pub(crate) fn follow_size(canvas: &HtmlCanvasElement, redraw: Rc<impl Fn() + 'static>) {
     let colours = redraw.clone();
     let resized = Closure::<dyn FnMut()>::new(move || redraw());
     if let Ok(observer) = ResizeObserver::new(resized.as_ref().unchecked_ref()) {

@@ -6,6 +6,7 @@ mod loss_plot;
 mod numbers;
 mod sample;
 
-pub(crate) use loss_chart::LossChart;
+pub(crate) use canvas::{Canvas, Measured};
+pub(crate) use loss_chart::{LossChart, follow_size};
 pub(crate) use numbers::{DeviceBadge, Numbers};
 pub(crate) use sample::SampleText;

@@ -1,0 +1,228 @@
+//! A chart of curves: a canvas that fits its place, a legend whose entries can be pressed, a read-out under the pointer
+//! or the arrow keys, the same numbers as a table, and both as files.
+
+use super::plot::{self, Axes, LEFT, Palette, Picture, Series};
+use crate::browser;
+use crate::views::{Canvas, Measured, follow_size};
+use gradus_lessons::check::Number;
+use leptos::{ev, html, prelude::*};
+use plotters::prelude::IntoDrawingArea;
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use web_sys::HtmlCanvasElement;
+
+/// Rows of the table for each curve.
+const ROWS: usize = 12;
+
+/// Curves over one axis.
+#[component]
+pub(crate) fn LineChart(
+    /// Names the chart, for the heading, the files and who cannot see it.
+    title: &'static str,
+    axes: Axes,
+    /// What is drawn.
+    #[prop(into)]
+    picture: Signal<Picture>,
+    /// What to say while there is nothing to draw.
+    #[prop(default = "The curve begins with the first step.")]
+    empty: &'static str,
+) -> impl IntoView {
+    let hidden = RwSignal::new(BTreeSet::<String>::new());
+    let shown = Memo::new(move |_| {
+        let mut picture = picture.get();
+        hidden.with(|h| picture.series.retain(|s| !h.contains(&s.name)));
+        picture
+    });
+    let canvas = NodeRef::<html::Canvas>::new();
+    let measured = Measured::default();
+    let waiting = Rc::new(Cell::new(false));
+    // At most one drawing a frame, of the latest state.
+    let redraw = Rc::new(move || {
+        if !waiting.replace(true) {
+            let (waiting, measured) = (waiting.clone(), measured.clone());
+            request_animation_frame(move || {
+                waiting.set(false);
+                if let Some(Some(canvas)) = canvas.try_get_untracked() {
+                    shown.try_with_untracked(|p| paint(&canvas, p, axes, &measured));
+                }
+            });
+        }
+    });
+    let draw = redraw.clone();
+    Effect::new(move |_| {
+        shown.track();
+        draw();
+    });
+    Effect::new(move |_| {
+        if let Some(canvas) = canvas.get() {
+            follow_size(&canvas, redraw.clone());
+        }
+    });
+
+    // The read-out: where along the axis, from 0 to 1.
+    let picked = RwSignal::new(None::<f64>);
+    let seek = move |event: ev::PointerEvent| {
+        let Some(canvas) = canvas.get_untracked() else { return };
+        let width = f64::from(canvas.client_width());
+        let room = width - LEFT - shown.with_untracked(|p| plot::right(width, p));
+        picked.set(Some(((f64::from(event.offset_x()) - LEFT) / room).clamp(0.0, 1.0)));
+    };
+    let walk = move |event: ev::KeyboardEvent| {
+        let now = picked.get_untracked().unwrap_or(1.0);
+        let next = match event.key().as_str() {
+            "ArrowLeft" => Some((now - 0.02).max(0.0)),
+            "ArrowRight" => Some((now + 0.02).min(1.0)),
+            "Home" => Some(0.0),
+            "End" => Some(1.0),
+            "Escape" => None,
+            _ => return,
+        };
+        event.prevent_default();
+        picked.set(next);
+    };
+    let readout = move || picked.get().and_then(|part| shown.with(|p| readout(p, axes, part)));
+    let place = move || {
+        let (Some(part), Some(canvas)) = (picked.get(), canvas.get()) else {
+            return (String::new(), "right");
+        };
+        let width = f64::from(canvas.client_width());
+        let room = width - LEFT - shown.with(|p| plot::right(width, p));
+        (format!("left: {:.1}px", LEFT + part * room), if part > 0.5 { "left" } else { "right" })
+    };
+    let nothing = move || picture.with(|p| p.series.iter().all(|s| s.points.is_empty()));
+    let file = move |end: &str| format!("gradus-{}.{end}", title.to_lowercase().replace(' ', "-"));
+    let png = move |_| {
+        if let Some(canvas) = canvas.get_untracked() {
+            browser::save_canvas(&file("png"), &canvas);
+        }
+    };
+    let csv = move |_| browser::save_text(&file("csv"), &picture.with_untracked(|p| table_csv(p, axes)));
+
+    view! {
+        <figure class="chart">
+            <p class="y-name">{axes.y}</p>
+            <div class="plot" tabindex="0" role="group"
+                aria-label=format!("{title}. Arrow keys read it out; the table below has the numbers.")
+                on:pointermove=seek
+                on:pointerleave=move |_| picked.set(None)
+                on:blur=move |_| picked.set(None)
+                on:keydown=walk>
+                <canvas node_ref=canvas aria-hidden="true"></canvas>
+                <div class="cursor" hidden=move || readout().is_none() style=move || place().0 data-side=move || place().1>
+                    <output aria-live="polite">{move || readout()}</output>
+                </div>
+                <Show when=nothing><p class="empty">{empty}</p></Show>
+            </div>
+            <figcaption>
+                {move || picture.with(|p| p.series.iter().map(|s| legend(s, hidden)).collect_view())}
+                <span class="files-of">
+                    <button type="button" class="quiet" on:click=png aria-label=format!("{title} as a picture, PNG")>"PNG"</button>
+                    <button type="button" class="quiet" on:click=csv aria-label=format!("{title} as numbers, CSV")>"CSV"</button>
+                </span>
+            </figcaption>
+            <Table axes picture=shown />
+        </figure>
+    }
+}
+
+fn legend(series: &Series, hidden: RwSignal<BTreeSet<String>>) -> impl IntoView + use<> {
+    let name = series.name.clone();
+    let (pressed, toggled) = (name.clone(), name.clone());
+    let toggle = move |_| {
+        hidden.update(|h| {
+            if !h.remove(&toggled) {
+                h.insert(toggled.clone());
+            }
+        });
+    };
+    view! {
+        <button type="button" class="key" data-stroke=format!("{:?}", series.stroke).to_lowercase()
+            style=format!("--key: var(--s{})", (series.color.max(1) - 1) % 6 + 1)
+            aria-pressed=move || (!hidden.with(|h| h.contains(&pressed))).to_string() on:click=toggle>{name}</button>
+    }
+}
+
+/// Some points of each curve, for those who cannot see it or want the numbers.
+#[component]
+fn Table(axes: Axes, picture: Memo<Picture>) -> impl IntoView {
+    let open = RwSignal::new(false);
+    let rows = move || {
+        if !open.get() {
+            return Vec::new();
+        }
+        picture.with(|p| {
+            let some = |s: &Series| {
+                let last = s.points.len().saturating_sub(1);
+                let mut picks: Vec<usize> = (0..ROWS).map(|i| i * last / (ROWS - 1)).collect();
+                picks.dedup();
+                let name = s.name.clone();
+                picks
+                    .into_iter()
+                    .filter_map(|i| s.points.get(i).copied())
+                    .map(move |(x, y)| (name.clone(), x, y))
+                    .collect::<Vec<_>>()
+            };
+            p.series.iter().flat_map(some).collect()
+        })
+    };
+    view! {
+        <details class="table" on:toggle=move |_| open.update(|o| *o = !*o)>
+            <summary>"As a table"</summary>
+            <table>
+                <thead><tr><th scope="col">"curve"</th><th scope="col">{axes.x}</th><th scope="col">{axes.y}</th></tr></thead>
+                <tbody>
+                    {move || rows().into_iter().map(|(name, x, y)| view! {
+                        <tr><th scope="row">{name}</th><td>{Number(x).to_string()}</td><td>{Number(y).to_string()}</td></tr>
+                    }).collect_view()}
+                </tbody>
+            </table>
+        </details>
+    }
+}
+
+/// Every point as `curve,x,y`.
+fn table_csv(picture: &Picture, axes: Axes) -> String {
+    let plain = |text: &str| text.replace([',', '"'], " ");
+    let mut out = format!("curve,{},{}\n", plain(axes.x), plain(axes.y));
+    for series in &picture.series {
+        for (x, y) in &series.points {
+            out.push_str(&format!("{},{x},{y}\n", plain(&series.name)));
+        }
+    }
+    out
+}
+
+/// What every curve says at this part of the axis.
+fn readout(picture: &Picture, axes: Axes, part: f64) -> Option<String> {
+    let [(low, high), _] = plot::ranges(picture, axes)?;
+    let bent = low + part * (high - low);
+    let x = if axes.log_x { 10_f64.powf(bent) } else { bent };
+    let nearest = |s: &Series| {
+        let after = s.points.partition_point(|p| p.0 < x);
+        let near = [after.wrapping_sub(1), after].into_iter().filter_map(|i| s.points.get(i));
+        near.min_by(|a, b| (a.0 - x).abs().total_cmp(&(b.0 - x).abs())).copied()
+    };
+    let mut said = None;
+    let mut parts = Vec::new();
+    for series in &picture.series {
+        if let Some((at, y)) = nearest(series) {
+            said.get_or_insert(at);
+            parts.push(format!("{} {}", series.name, Number(y)));
+        }
+    }
+    let name = axes.x.split(',').next().unwrap_or(axes.x);
+    Some(format!("{name} {}: {}", Number(said?), parts.join(" · ")))
+}
+
+fn paint(canvas: &HtmlCanvasElement, picture: &Picture, axes: Axes, measured: &Measured) {
+    let size = (f64::from(canvas.client_width()), f64::from(canvas.client_height()));
+    if size.0 < 60.0 || size.1 < 60.0 {
+        return;
+    }
+    let scale = window().device_pixel_ratio().clamp(1.0, 4.0);
+    let Some(backend) = Canvas::new(canvas, size, scale, measured) else { return };
+    if let Err(error) = plot::draw(&backend.into_drawing_area(), picture, axes, &Palette::read(), scale) {
+        leptos::logging::error!("the chart could not be drawn: {error}");
+    }
+}

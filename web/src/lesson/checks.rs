@@ -1,0 +1,58 @@
+//! The table "measured beside expected".
+
+use super::LessonStore;
+use super::state::{Shown, State};
+use gradus_lessons::check::{Check, Number};
+use leptos::prelude::*;
+
+/// All checks of the run on the screen. While a new run is under way its checks wait.
+#[component]
+pub(crate) fn Checks(store: LessonStore) -> impl IntoView {
+    let waits = move || store.state.with(State::busy);
+    let summary = move || {
+        let (passed, all) = store.checks.with(|c| (c.iter().filter(|c| c.passes()).count(), c.len()));
+        match (all, waits(), store.state.with(|s| s.shown)) {
+            (0, ..) => "after the run".into(),
+            (_, true, _) => format!("{all} checks wait for the end of the run"),
+            (_, _, Shown::Shipped) => format!("{passed} of {all} pass in the recorded run"),
+            _ => format!("{passed} of {all} pass"),
+        }
+    };
+    view! {
+        <section class="card checks" aria-labelledby="checks-title">
+            <header><h2 id="checks-title">"Measured beside expected"</h2><small>{summary}</small></header>
+            <Show when=move || store.checks.with(|c| !c.is_empty())
+                fallback=|| view! { <p class="empty">"When the run is done, each number it measured stands here beside what theory, or known truth, expects."</p> }>
+                <div class="wide" tabindex="0" role="group" aria-label="Measured beside expected">
+                    <table>
+                        <thead><tr><th scope="col">"quantity"</th><th scope="col">"measured"</th><th scope="col">"expected"</th><th scope="col">"verdict"</th></tr></thead>
+                        <tbody>{move || store.checks.get().into_iter().map(|c| row(c, waits())).collect_view()}</tbody>
+                    </table>
+                </div>
+            </Show>
+        </section>
+    }
+}
+
+fn row(check: Check, waits: bool) -> impl IntoView {
+    let status = match (waits, check.passes()) {
+        (true, _) => "wait",
+        (_, true) => "pass",
+        (_, false) => "fail",
+    };
+    let word = match status {
+        "pass" => "agrees",
+        "fail" => "differs",
+        _ => "waits",
+    };
+    let unit = if check.unit.is_empty() { String::new() } else { format!(" {}", check.unit) };
+    let measured = if waits { "…".into() } else { format!("{}{unit}", Number(check.measured)) };
+    view! {
+        <tr data-check=check.name data-status=status>
+            <th scope="row">{check.what}<small>{check.source}</small></th>
+            <td>{measured}</td>
+            <td>{format!("{}{unit}", check.expected)}</td>
+            <td><span class="verdict">{word}</span></td>
+        </tr>
+    }
+}

@@ -1,0 +1,186 @@
+//! The worker's side of a lesson: runs one recipe after another and lets the browser have its turn.
+
+use super::wire::{self, FromCourse, Request, ToCourse};
+use crate::host::{next_task, rest};
+use crate::wire::BUILD;
+use futures_channel::mpsc::{UnboundedReceiver, unbounded};
+use futures_util::StreamExt;
+use gradus_core::model::ModelFolder;
+use gradus_core::{Error, Result, session};
+use gradus_lessons::recipe::{Course, GoOn, Host, Models, Moment, Role, base, runner};
+use js_sys::{Date, Uint8Array};
+use serde::Serialize;
+use wasm_bindgen::{JsCast, closure::Closure};
+use web_sys::{DedicatedWorkerGlobalScope, MessageEvent};
+
+/// How long it computes before the browser has its turn, and how often the page hears of it, in milliseconds.
+const TURN: f64 = 30.0;
+
+type Letter = (ToCourse, Vec<Uint8Array>);
+
+/// Serves lessons until the worker ends.
+pub(crate) fn start(scope: DedicatedWorkerGlobalScope) {
+    let panics = scope.clone();
+    std::panic::set_hook(Box::new(move |info| {
+        post(&panics, &FromCourse::Panicked { message: info.to_string() }, &[]);
+    }));
+    let (sender, letters) = unbounded();
+    let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
+        if let Some(letter) = wire::from_js(&message.data()) {
+            // The receiver lives as long as the worker.
+            let _ = sender.unbounded_send(letter);
+        }
+    });
+    scope.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+    on_message.forget();
+    wasm_bindgen_futures::spawn_local(serve(Watch {
+        scope: scope.clone(),
+        letters,
+        paused: false,
+        steps: 0,
+        pace: 0.0,
+        heap: Vec::new(),
+        turned: Date::now(),
+        stepped: 0.0,
+    }));
+    post(&scope, &FromCourse::Ready { build: BUILD.into() }, &[]);
+}
+
+async fn serve(mut watch: Watch) {
+    while let Some((letter, zips)) = watch.letters.next().await {
+        match letter {
+            ToCourse::Run(request) => {
+                watch.paused = false;
+                let (message, zips) = match run(&mut watch, &request, &zips).await {
+                    Ok(done) => done,
+                    Err(Error::Stopped) => (FromCourse::Stopped, Vec::new()),
+                    Err(error) => (FromCourse::Failed { message: error.to_string() }, Vec::new()),
+                };
+                watch.flush();
+                post(&watch.scope, &message, &zips);
+            }
+            ToCourse::Pace(pace) => watch.pace = pace,
+            // Said to a run that has just ended.
+            ToCourse::Pause | ToCourse::Resume | ToCourse::Step | ToCourse::Stop => {}
+        }
+    }
+}
+
+async fn run(
+    watch: &mut Watch,
+    request: &Request,
+    zips: &[Uint8Array],
+) -> Result<(FromCourse, Vec<Uint8Array>)> {
+    let mut models = Models::default();
+    for (&role, zip) in request.roles.iter().zip(zips) {
+        models.set(role, ModelFolder::from_zip(&zip.to_vec())?);
+    }
+    let shape = base::Settings::of(request.size);
+    let (device, report) = session::open_device(request.device, &shape.model, shape.train.batch).await?;
+    post(&watch.scope, &FromCourse::Device(report), &[]);
+    let start = Date::now();
+    let mut course = Course::new(device, request.seed, request.size, models, watch);
+    let outcome = runner::run(Some(request.lesson), &mut course, &request.patch).await?;
+    let seconds = (Date::now() - start) / 1e3;
+    let (mut roles, mut zips) = (Vec::<Role>::new(), Vec::new());
+    for (role, model) in course.models.iter() {
+        roles.push(role);
+        zips.push(Uint8Array::from(model.to_zip()?.as_slice()));
+    }
+    let done = FromCourse::Done { checks: outcome.checks, figures: outcome.figures, seconds, roles };
+    Ok((done, zips))
+}
+
+/// Tells the page what happens, and holds the recipe while it is paused.
+struct Watch {
+    scope: DedicatedWorkerGlobalScope,
+    letters: UnboundedReceiver<Letter>,
+    paused: bool,
+    /// Steps that may be made while paused.
+    steps: u32,
+    /// Steps a second at most; 0 for no limit.
+    pace: f64,
+    /// What the page has not heard of.
+    heap: Vec<Moment>,
+    /// When the browser last had its turn.
+    turned: f64,
+    /// When the last step was made.
+    stepped: f64,
+}
+
+impl Watch {
+    fn flush(&mut self) {
+        if !self.heap.is_empty() {
+            post(&self.scope, &FromCourse::Moments(std::mem::take(&mut self.heap)), &[]);
+        }
+    }
+
+    fn pause(&mut self, paused: bool) {
+        self.paused = paused;
+        self.steps = 0;
+        post(&self.scope, &FromCourse::Paused(paused), &[]);
+    }
+
+    fn read(&mut self) -> Result<()> {
+        while let Ok((letter, _)) = self.letters.try_recv() {
+            match letter {
+                ToCourse::Pause => self.pause(true),
+                ToCourse::Resume => self.pause(false),
+                ToCourse::Step => self.steps += 1,
+                ToCourse::Pace(pace) => self.pace = pace,
+                ToCourse::Stop => return Err(Error::Stopped),
+                // The page stops a run before it starts another.
+                ToCourse::Run(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn told(&mut self, moment: Moment) -> Result<()> {
+        let step = matches!(moment, Moment::Metrics { .. });
+        // Of a stage's progress only the last word counts.
+        if matches!(moment, Moment::Progress { .. })
+            && matches!(self.heap.last(), Some(Moment::Progress { .. }))
+        {
+            self.heap.pop();
+        }
+        self.heap.push(moment);
+        if Date::now() - self.turned > TURN {
+            self.turn().await?;
+        }
+        if step && self.steps > 0 {
+            self.steps -= 1;
+        }
+        while (self.paused && self.steps == 0) || (step && self.too_soon()) {
+            self.turn().await?;
+            rest(&self.scope).await;
+        }
+        if step {
+            self.stepped = Date::now();
+        }
+        Ok(())
+    }
+
+    fn too_soon(&self) -> bool {
+        self.pace > 0.0 && Date::now() - self.stepped < 1e3 / self.pace
+    }
+
+    async fn turn(&mut self) -> Result<()> {
+        self.flush();
+        next_task().await;
+        self.turned = Date::now();
+        self.read()
+    }
+}
+
+impl Host for Watch {
+    fn moment(&mut self, moment: Moment) -> GoOn<'_> {
+        Box::pin(self.told(moment))
+    }
+}
+
+fn post(scope: &DedicatedWorkerGlobalScope, message: &impl Serialize, zips: &[Uint8Array]) {
+    let (message, transfer) = wire::to_js(message, zips);
+    // Fails only for what cannot be cloned; text and bytes can.
+    let _ = scope.post_message_with_transfer(&message, &transfer);
+}

@@ -1,0 +1,145 @@
+//! "Your model": what has been made of the base so far, by whom, and how to take it further.
+
+use super::LessonStore;
+use super::store::Model;
+use crate::browser;
+use crate::format::bytes;
+use gradus_lessons::recipe::{Lesson, Role};
+use leptos::task::spawn_local;
+use leptos::{html, prelude::*};
+
+/// The models of the course, from which each was made, and their files.
+#[component]
+pub(crate) fn Lineage(store: LessonStore) -> impl IntoView {
+    let input = NodeRef::<html::Input>::new();
+    let opened = move |_| {
+        let Some(element) = input.get_untracked() else { return };
+        let Some(file) = element.files().and_then(|f| f.get(0)) else { return };
+        spawn_local(async move {
+            match browser::read_bytes(&file).await {
+                Some(zip) => store.upload(Role::Base, zip),
+                None => {
+                    store.notice.set(Some("The browser could not read this file. Choose it again.".into()))
+                }
+            }
+        });
+    };
+    view! {
+        <section class="card lineage" data-testid="model-lineage" aria-labelledby="lineage-title">
+            <header><h2 id="lineage-title">"Your model"</h2><small>"base → SFT, reward, PPO, DPO · draft"</small></header>
+            <ol>{Role::ALL.map(|role| view! { <Item store role /> }).collect_view()}</ol>
+            <div class="row">
+                <label class="button">"Open a base model …"
+                    <input type="file" accept=".zip" class="unseen" node_ref=input on:change=opened />
+                </label>
+                <Forget store />
+                <TakeFurther store />
+            </div>
+        </section>
+    }
+}
+
+/// What a role is called, and which lesson makes it.
+fn words(role: Role) -> (&'static str, &'static str) {
+    match role {
+        Role::Base => ("base", "pretrained on the course's language"),
+        Role::Sft => ("SFT", "answers questions · step 5"),
+        Role::RlStart => ("start of RLHF", "SFT on mixed demonstrations · step 6"),
+        Role::Reward => ("reward model", "scores answers · step 6"),
+        Role::Ppo => ("PPO", "earns the reward · step 6"),
+        Role::Dpo => ("DPO", "prefers without a reward model · step 7"),
+        Role::Draft => ("draft", "guesses ahead for the base · step 8"),
+    }
+}
+
+#[component]
+fn Item(store: LessonStore, role: Role) -> impl IntoView {
+    let model = Memo::new(move |_| store.models.with(|m| m.get(&role).cloned()));
+    let (name, what) = words(role);
+    let status = move || match model.get() {
+        None => "not made yet".to_owned(),
+        Some(Model { made: None, bytes: n }) => format!("came with the page · {}", bytes(n)),
+        Some(Model { made: Some(made), bytes: n }) => {
+            let by = made.lesson.map_or("opened from a file".to_owned(), |l| {
+                let number = Lesson::ALL.iter().position(|x| *x == l).map_or(0, |i| i + 1);
+                format!("yours, step {number}, seed {}", made.seed)
+            });
+            let day = js_sys::Date::new(&made.when.into())
+                .to_locale_date_string("default", &wasm_bindgen::JsValue::UNDEFINED);
+            format!("{by} · {} · {}", String::from(day), bytes(n))
+        }
+    };
+    let own = move || model.get().is_some_and(|m| m.made.is_some());
+    view! {
+        <li data-role=role.slug() data-have=move || model.get().is_some().to_string()>
+            <b>{name}</b><span>{what}</span><small>{status}</small>
+            <span class="acts">
+                <Show when=move || model.get().is_some()>
+                    <button type="button" class="quiet" on:click=move |_| store.download(role)
+                        aria-label=format!("Download the {name} model as a Hugging Face folder")>"Download"</button>
+                </Show>
+                <Show when=own>
+                    <button type="button" class="quiet" on:click=move |_| store.forget_model(role)
+                        aria-label=format!("Forget your {name} model")>"Forget"</button>
+                </Show>
+            </span>
+        </li>
+    }
+}
+
+/// Two presses, because nothing brings it back.
+#[component]
+fn Forget(store: LessonStore) -> impl IntoView {
+    let sure = RwSignal::new(false);
+    view! {
+        <button type="button" class="quiet push" data-testid="forget"
+            on:click=move |_| if sure.get() { store.forget_everything() } else { sure.set(true) }
+            on:blur=move |_| sure.set(false)>
+            {move || if sure.get() { "Press again: runs, models, predictions" } else { "Forget everything" }}
+        </button>
+    }
+}
+
+/// The same stage on a real GPU, with the field's own tools.
+#[component]
+fn TakeFurther(store: LessonStore) -> impl IntoView {
+    let Some((role, command, data)) = command(store.lesson) else { return ().into_any() };
+    view! {
+        <details class="further">
+            <summary>"Take it further on a real GPU"</summary>
+            <p>
+                "Download the " {words(role).0} " model above and unzip it: it is a Hugging Face folder. "
+                {data}
+            </p>
+            <pre tabindex="0">{command}</pre>
+        </details>
+    }
+    .into_any()
+}
+
+/// The model to begin from, TRL's command line for this lesson's stage, and what data it wants.
+fn command(lesson: Lesson) -> Option<(Role, &'static str, &'static str)> {
+    Some(match lesson {
+        Lesson::Sft => (
+            Role::Base,
+            "trl sft --model_name_or_path ./gradus-base \\\n  --dataset_name ./pairs --learning_rate 1.5e-3 \\\n  --completion_only_loss true --output_dir ./sft",
+            "pairs/train.jsonl holds one object a line: {\"prompt\": …, \"completion\": …}.",
+        ),
+        Lesson::Rlhf => (
+            Role::RlStart,
+            "trl reward --model_name_or_path ./gradus-rl-start \\\n  --dataset_name ./preferences --output_dir ./reward",
+            "preferences/train.jsonl holds {\"prompt\": …, \"chosen\": …, \"rejected\": …}. The reward model comes first; PPO then takes it as its reward.",
+        ),
+        Lesson::Dpo => (
+            Role::RlStart,
+            "trl dpo --model_name_or_path ./gradus-rl-start \\\n  --dataset_name ./preferences --beta 0.1 --output_dir ./dpo",
+            "preferences/train.jsonl holds {\"prompt\": …, \"chosen\": …, \"rejected\": …}.",
+        ),
+        Lesson::SpeculativeDecoding => (
+            Role::Base,
+            "python - <<'EOF'\nfrom transformers import AutoModelForCausalLM as M, AutoTokenizer as T\nt = T.from_pretrained('gradus-base')\nbase, draft = M.from_pretrained('gradus-base'), M.from_pretrained('gradus-draft')\nx = t('the fox', return_tensors='pt')\nprint(t.decode(base.generate(**x, assistant_model=draft, max_new_tokens=40)[0]))\nEOF",
+            "transformers calls it assisted generation. Download the draft too.",
+        ),
+        _ => return None,
+    })
+}

@@ -1,0 +1,39 @@
+//! A lesson's page: its prose stands in the page already; this is the laboratory beside it.
+//!
+//! Data flows one way: the worker ([`host`]) runs the recipe and says what happens ([`wire`]); the store applies it
+//! to the [`state`]; the bar, the table and the lesson's pictures show it.
+
+pub mod choices;
+pub mod state;
+pub mod wire;
+
+#[cfg(feature = "worker")]
+pub(crate) mod host;
+
+#[cfg(feature = "app")]
+mod bar;
+#[cfg(feature = "app")]
+mod chart;
+#[cfg(feature = "app")]
+mod checks;
+#[cfg(feature = "app")]
+mod keep;
+#[cfg(feature = "app")]
+mod lineage;
+#[cfg(feature = "app")]
+mod page;
+#[cfg(feature = "app")]
+mod pictures;
+#[cfg(feature = "app")]
+mod plot;
+#[cfg(feature = "app")]
+mod predict;
+#[cfg(feature = "app")]
+mod store;
+#[cfg(feature = "app")]
+mod worker;
+
+#[cfg(feature = "app")]
+pub(crate) use page::{LessonPage, lesson_named};
+#[cfg(feature = "app")]
+pub(crate) use store::LessonStore;

@@ -1,0 +1,94 @@
+//! The laboratory of a lesson: run bar, pictures, table, models.
+
+use super::bar::RunBar;
+use super::checks::Checks;
+use super::lineage::Lineage;
+use super::state::{Phase, Shown};
+use super::{LessonStore, pictures, predict};
+use gradus_lessons::recipe::Lesson;
+use leptos::portal::Portal;
+use leptos::prelude::*;
+
+/// The lesson of this short name.
+pub(crate) fn lesson_named(slug: &str) -> Option<Lesson> {
+    Lesson::ALL.into_iter().find(|l| l.slug() == slug)
+}
+
+/// All that stands beside the prose.
+#[component]
+pub(crate) fn LessonPage(store: LessonStore) -> impl IntoView {
+    predict::follow(store);
+    let place = document().get_element_by_id("device-place");
+    let device = move || {
+        store.state.with(|s| s.device.as_ref().map(|d| (d.name.clone(), d.gpu))).map(|(name, gpu)| {
+            let kind = if gpu { "WebGPU" } else { "CPU" };
+            let name = if name.contains("CPU") { name } else { format!("{name} · {kind}") };
+            view! { <span class="tag"><i class="dot" class:waiting=move || !store.state.with(super::state::State::busy)></i><span class="name">{name}</span></span> }
+        })
+    };
+    view! {
+        <RunBar store />
+        <Notice store />
+        <Origin store />
+        {pictures::of(store)}
+        <Checks store />
+        <Lineage store />
+        {place.map(|mount| view! { <Portal mount>{device}</Portal> })}
+    }
+}
+
+/// What went wrong, and what to do.
+#[component]
+fn Notice(store: LessonStore) -> impl IntoView {
+    let failure =
+        move || store.state.with(|s| (s.phase == Phase::Failed).then(|| s.failure.clone()).flatten());
+    view! {
+        <div role="alert">
+            {move || failure().map(|text| view! {
+                <div class="message" data-tone="error" data-testid="failure">
+                    <p>{crate::format::sentence(&text)}</p>
+                    <div class="answers"><button type="button" on:click=move |_| store.run()>"Run again"</button></div>
+                </div>
+            })}
+            {move || store.notice.get().map(|text| view! {
+                <div class="message" data-tone="warning" data-testid="notice">
+                    <p>{text}</p>
+                    <div class="answers">
+                        <button type="button" on:click=move |_| store.notice.set(None)>"Close"</button>
+                    </div>
+                </div>
+            })}
+        </div>
+    }
+}
+
+/// Whose numbers are on the screen.
+#[component]
+fn Origin(store: LessonStore) -> impl IntoView {
+    let text = move || {
+        store.state.with(|s| {
+            let device = s.device.as_ref().map_or("an unknown device", |d| d.name.as_str());
+            match s.shown {
+                Shown::Nothing => "Nothing has been run yet. Press Run: everything you will see is computed here.".into(),
+                Shown::Shipped => format!(
+                    "You see a recorded run that came with the page: seed {}, {} on {device}. Press Run to make your own.",
+                    s.seed,
+                    crate::format::duration(s.seconds.unwrap_or(0.0)),
+                ),
+                Shown::Kept => format!("Your last run, kept in this browser: seed {}, on {device}.", s.seed),
+                Shown::Live => match s.phase {
+                    Phase::Done => format!("Your run: seed {}, on {device}.", s.seed),
+                    Phase::Failed => "The run failed.".into(),
+                    _ => format!("Live, from seed {}.", s.seed),
+                },
+            }
+        })
+    };
+    let shown = move || match store.state.with(|s| s.shown) {
+        Shown::Nothing => "nothing",
+        Shown::Shipped => "shipped",
+        Shown::Kept => "kept",
+        Shown::Live => "live",
+    };
+    view! { <p class="origin" data-testid="origin" data-shown=shown>{text}</p> }
+}

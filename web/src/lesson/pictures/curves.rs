@@ -1,0 +1,56 @@
+//! Every metric of every run, as curves: what a lesson shows beside its own pictures.
+
+use super::super::LessonStore;
+use super::super::chart::LineChart;
+use super::super::plot::{Axes, Picture, Series, Stroke};
+use leptos::prelude::*;
+use std::collections::BTreeSet;
+
+/// One metric of all runs; the learner chooses which.
+#[component]
+pub(super) fn Curves(
+    store: LessonStore,
+    /// The metric that is shown first, where the recipe has it.
+    #[prop(default = "loss")]
+    first: &'static str,
+) -> impl IntoView {
+    let names = Memo::new(move |_| {
+        store.state.with(|s| s.runs.iter().flat_map(|r| r.metrics.keys().cloned()).collect::<BTreeSet<_>>())
+    });
+    let chosen = RwSignal::new(first.to_owned());
+    let metric = Memo::new(move |_| {
+        let chosen = chosen.get();
+        names
+            .with(|n| if n.contains(&chosen) { Some(chosen) } else { n.first().cloned() })
+            .unwrap_or_default()
+    });
+    let picture = Signal::derive(move || {
+        let metric = metric.get();
+        store.state.with(|s| {
+            let runs = s.runs.iter().enumerate();
+            let series = runs.filter_map(|(i, run)| {
+                let points: Vec<_> = run.metrics.get(&metric)?.iter().map(|(x, y)| (*x as f64, *y)).collect();
+                let stroke = if points.len() < 3 { Stroke::Dots } else { Stroke::Solid };
+                Some(Series { name: run.name.clone(), points, stroke, color: i + 1 })
+            });
+            Picture { series: series.collect(), levels: Vec::new() }
+        })
+    });
+    view! {
+        <section class="card" aria-labelledby="curves-title">
+            <header>
+                <h2 id="curves-title">"Every curve of the run"</h2>
+                <label class="inline">"metric"
+                    <select on:change=move |e| chosen.set(event_target_value(&e)) prop:value=move || metric.get()>
+                        {move || names.get().into_iter().map(|n| {
+                            let selected = n == metric.get_untracked();
+                            view! { <option value=n.clone() selected=selected>{n.clone()}</option> }
+                        }).collect_view()}
+                    </select>
+                </label>
+            </header>
+            <LineChart title="Every curve of the run" picture
+                axes=Axes { x: "step", y: "value of the metric", log_x: false, log_y: false } />
+        </section>
+    }
+}

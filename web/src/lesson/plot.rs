@@ -1,0 +1,341 @@
+//! Drawing curves: what of a chart can be thought of as numbers and lines, on our plotters canvas.
+
+use crate::browser;
+use crate::decimate::nice_step;
+use crate::views::Canvas;
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+/// How a curve is drawn: measured is solid, theory is dashed, single measurements are dots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Stroke {
+    /// A line.
+    #[default]
+    Solid,
+    /// A dashed line.
+    Dashed,
+    /// A dot for each point.
+    Dots,
+    /// A dot for each point, joined by a line.
+    Joined,
+}
+
+/// One curve.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Series {
+    /// Beside its end and in the legend.
+    pub(crate) name: String,
+    /// Ascending in x, in the units of the axes. Values that are not finite are left out.
+    pub(crate) points: Vec<(f64, f64)>,
+    /// How it is drawn.
+    pub(crate) stroke: Stroke,
+    /// Which of the colours `--s1` to `--s6`, from 1.
+    pub(crate) color: usize,
+}
+
+/// A value that theory names, drawn across the chart.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Level {
+    /// On the line.
+    pub(crate) name: String,
+    /// Where.
+    pub(crate) value: f64,
+    /// True for what cannot be passed: dotted red. Otherwise dashed.
+    pub(crate) limit: bool,
+}
+
+/// The chart's axes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Axes {
+    /// What runs along the bottom, with its unit.
+    pub(crate) x: &'static str,
+    /// What rises, with its unit.
+    pub(crate) y: &'static str,
+    /// Whether equal steps to the right are equal factors.
+    pub(crate) log_x: bool,
+    /// Whether equal steps upwards are equal factors.
+    pub(crate) log_y: bool,
+}
+
+/// What a chart shows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Picture {
+    /// The curves.
+    pub(crate) series: Vec<Series>,
+    /// What theory names.
+    pub(crate) levels: Vec<Level>,
+}
+
+/// Space around the plot, in CSS pixels.
+pub(super) const LEFT: f64 = 46.0;
+pub(super) const RIGHT: f64 = 12.0;
+const TOP: f64 = 12.0;
+const BOTTOM: f64 = 38.0;
+const TYPE: f64 = 12.0;
+/// Room for the names at the curves' ends, where the chart is wide enough for them.
+const NAMES: f64 = 92.0;
+
+/// The room to the right of the plot.
+pub(super) fn right(width: f64, picture: &Picture) -> f64 {
+    if width > 480.0 && picture.series.len() > 1 { NAMES } else { RIGHT }
+}
+
+/// A value on an axis, as it is drawn.
+fn bend(value: f64, log: bool) -> f64 {
+    if log { value.max(f64::MIN_POSITIVE).log10() } else { value }
+}
+
+/// The ends of the axes, bent; `None` where there is nothing to show.
+pub(super) fn ranges(picture: &Picture, axes: Axes) -> Option<[(f64, f64); 2]> {
+    let points = || picture.series.iter().flat_map(|s| s.points.iter().copied());
+    let fits = |(x, y): &(f64, f64)| {
+        x.is_finite() && y.is_finite() && (!axes.log_x || *x > 0.0) && (!axes.log_y || *y > 0.0)
+    };
+    let span = |values: &mut dyn Iterator<Item = f64>| {
+        values.fold(None, |span: Option<(f64, f64)>, v| {
+            Some(span.map_or((v, v), |(low, high)| (low.min(v), high.max(v))))
+        })
+    };
+    let x = span(&mut points().filter(fits).map(|p| bend(p.0, axes.log_x)))?;
+    let levels = picture.levels.iter().map(|l| bend(l.value, axes.log_y));
+    let y = span(&mut points().filter(fits).map(|p| bend(p.1, axes.log_y)).chain(levels))?;
+    let pad = |(low, high): (f64, f64), part: f64| {
+        let room = if high > low { (high - low) * part } else { low.abs().max(1.0) * 0.1 };
+        (low - room, high + room)
+    };
+    Some([if x.1 > x.0 { x } else { pad(x, 0.0) }, pad(y, 0.07)])
+}
+
+/// Round marks of an axis between two bent ends: place and text.
+fn marks((low, high): (f64, f64), log: bool, room: usize) -> Vec<(f64, String)> {
+    if !log || high - low < 0.35 {
+        let (low, high) = if log { (10_f64.powf(low), 10_f64.powf(high)) } else { (low, high) };
+        let step = nice_step(high - low, room);
+        let first = (low / step).ceil() as i64;
+        let last = (high / step).floor() as i64;
+        return (first..=last).map(|i| (bend(i as f64 * step, log), number(i as f64 * step, step))).collect();
+    }
+    let factors: &[f64] = if high - low > room as f64 * 0.6 { &[1.0] } else { &[1.0, 2.0, 5.0] };
+    let powers = low.floor() as i32..=high.ceil() as i32;
+    let values = powers.flat_map(|p| factors.iter().map(move |f| f * 10_f64.powi(p)));
+    let inside = values.filter(|v| (low..=high).contains(&v.log10()));
+    inside.map(|v| (v.log10(), number(v, v))).collect()
+}
+
+/// A number on an axis whose marks are `step` apart.
+fn number(value: f64, step: f64) -> String {
+    match value.abs() {
+        v if v >= 1e9 => format!("{:.0e}", value),
+        v if v >= 1e6 => format!("{}M", trimmed(value / 1e6, step / 1e6)),
+        v if v >= 1e4 => format!("{}k", trimmed(value / 1e3, step / 1e3)),
+        0.0 => "0".into(),
+        v if v < 1e-3 => format!("{value:.0e}"),
+        _ => trimmed(value, step),
+    }
+}
+
+fn trimmed(value: f64, step: f64) -> String {
+    let digits = (-step.abs().log10().floor()).clamp(0.0, 4.0) as usize;
+    format!("{value:.digits$}")
+}
+
+/// The page's colours as they are now, light or dark.
+pub(super) struct Palette {
+    soft: RGBColor,
+    line: RGBColor,
+    limit: RGBColor,
+    ink: RGBColor,
+    series: [RGBColor; 6],
+    font: String,
+}
+
+impl Palette {
+    /// Reads the page's custom properties.
+    pub(super) fn read() -> Self {
+        let color = |name: &str| hex(&browser::css(name)).unwrap_or(BLACK);
+        Self {
+            soft: color("--soft"),
+            line: color("--line"),
+            limit: color("--bad"),
+            ink: color("--ink"),
+            series: ["--s1", "--s2", "--s3", "--s4", "--s5", "--s6"].map(color),
+            font: browser::css("--ui"),
+        }
+    }
+
+    fn series(&self, color: usize) -> RGBColor {
+        self.series[color.saturating_sub(1) % self.series.len()]
+    }
+}
+
+fn hex(text: &str) -> Option<RGBColor> {
+    let digits = text.strip_prefix('#')?;
+    let part = |i| u8::from_str_radix(digits.get(i..i + 2)?, 16).ok();
+    Some(RGBColor(part(0)?, part(2)?, part(4)?))
+}
+
+/// Heights for labels that want to stand at `wanted`, at least `gap` apart, none below `floor`.
+fn spread(wanted: &[i32], gap: i32, floor: i32) -> Vec<i32> {
+    let mut order: Vec<usize> = (0..wanted.len()).collect();
+    order.sort_by_key(|i| wanted[*i]);
+    let mut places = vec![0; wanted.len()];
+    let mut last = i32::MIN / 2;
+    for &i in &order {
+        last = wanted[i].max(last + gap);
+        places[i] = last;
+    }
+    // What was pushed out at the bottom pushes the others up again.
+    let mut limit = floor;
+    for &i in order.iter().rev() {
+        places[i] = places[i].min(limit);
+        limit = places[i] - gap;
+    }
+    places
+}
+
+type Area = DrawingArea<Canvas, Shift>;
+type Failure = DrawingAreaErrorKind<<Canvas as DrawingBackend>::ErrorType>;
+
+/// How a label looks that stands at `pos` of its point.
+fn label(palette: &Palette, color: RGBColor, scale: f64, pos: Pos) -> TextStyle<'_> {
+    let font = (palette.font.as_str(), TYPE * scale).into_font();
+    TextStyle { font, color: color.to_backend_color(), pos }
+}
+
+/// Draws the picture on a canvas whose pixels are `scale` to a CSS pixel.
+pub(super) fn draw(
+    area: &Area,
+    picture: &Picture,
+    axes: Axes,
+    palette: &Palette,
+    scale: f64,
+) -> Result<(), Failure> {
+    let Some([x_range, y_range]) = ranges(picture, axes) else { return area.present() };
+    let px = |css: f64| (css * scale).round() as i32;
+    let line = |color: RGBColor, width: f64| ShapeStyle::from(color).stroke_width(px(width).max(1) as u32);
+    let text = |color: RGBColor, h, v| label(palette, color, scale, Pos::new(h, v));
+    let (width, height) = area.dim_in_pixel();
+    let (width, height) = (width as i32, height as i32);
+    let names = right(f64::from(width) / scale, picture);
+    let (left, right, top, bottom) = (px(LEFT), width - px(names), px(TOP), height - px(BOTTOM));
+    let along = |v: f64, (low, high): (f64, f64)| (v - low) / (high - low);
+    let at_x = |v: f64| left + (along(v, x_range) * f64::from(right - left)).round() as i32;
+    let at_y = |v: f64| bottom - (along(v, y_range) * f64::from(bottom - top)).round() as i32;
+
+    for (value, name) in marks(y_range, axes.log_y, ((bottom - top) / px(40.0).max(1)) as usize) {
+        let y = at_y(value);
+        area.draw(&PathElement::new([(left, y), (right, y)], line(palette.line, 1.0)))?;
+        area.draw_text(&name, &text(palette.soft, HPos::Right, VPos::Center), (left - px(6.0), y))?;
+    }
+    for (value, name) in marks(x_range, axes.log_x, ((right - left) / px(84.0).max(1)) as usize) {
+        let x = at_x(value);
+        area.draw(&PathElement::new([(x, bottom), (x, bottom + px(4.0))], line(palette.line, 1.0)))?;
+        area.draw_text(&name, &text(palette.soft, HPos::Center, VPos::Top), (x, bottom + px(6.0)))?;
+    }
+    let below = (right, height - px(2.0));
+    area.draw_text(axes.x, &text(palette.soft, HPos::Right, VPos::Bottom), below)?;
+
+    for level in &picture.levels {
+        let y = at_y(bend(level.value, axes.log_y));
+        let color = if level.limit { palette.limit } else { palette.ink };
+        let (on, off) = if level.limit { (2.0, 3.0) } else { (6.0, 4.0) };
+        dashes(area, &[(left, y), (right, y)], (px(on), px(off)), line(color, 1.3))?;
+        let (v, gap) = if y < top + px(18.0) { (VPos::Top, px(4.0)) } else { (VPos::Bottom, -px(4.0)) };
+        area.draw_text(&level.name, &text(color, HPos::Left, v), (left + px(6.0), y + gap))?;
+    }
+
+    let mut ends = Vec::new();
+    for series in &picture.series {
+        let color = palette.series(series.color);
+        let fits = |p: &&(f64, f64)| {
+            p.0.is_finite() && p.1.is_finite() && (!axes.log_x || p.0 > 0.0) && (!axes.log_y || p.1 > 0.0)
+        };
+        let points = series.points.iter().filter(fits);
+        let points: Vec<_> =
+            points.map(|p| (at_x(bend(p.0, axes.log_x)), at_y(bend(p.1, axes.log_y)))).collect();
+        let Some(&end) = points.last() else { continue };
+        match series.stroke {
+            Stroke::Dashed => dashes(area, &points, (px(6.0), px(4.0)), line(color, 1.6))?,
+            Stroke::Dots => {}
+            Stroke::Solid | Stroke::Joined => {
+                area.draw(&PathElement::new(points.clone(), line(color, 2.0)))?
+            }
+        }
+        if matches!(series.stroke, Stroke::Dots | Stroke::Joined) {
+            for point in &points {
+                area.draw(&Circle::new(*point, px(3.2), ShapeStyle::from(color).filled()))?;
+            }
+        }
+        ends.push((series, end, color));
+    }
+    if names > RIGHT {
+        let wanted: Vec<_> = ends.iter().map(|e| e.1.1).collect();
+        for ((series, _, color), y) in ends.iter().zip(spread(&wanted, px(15.0), bottom)) {
+            let name: String = series.name.chars().take(14).collect();
+            area.draw_text(&name, &text(*color, HPos::Left, VPos::Center), (right + px(7.0), y))?;
+        }
+    }
+    area.present()
+}
+
+/// A path in dashes, measured along it.
+fn dashes(
+    area: &Area,
+    points: &[(i32, i32)],
+    (on, off): (i32, i32),
+    style: ShapeStyle,
+) -> Result<(), Failure> {
+    let mut travelled = 0.0;
+    let period = f64::from((on + off).max(1));
+    for pair in points.windows(2) {
+        let (from, to) = (pair[0], pair[1]);
+        let (dx, dy) = (f64::from(to.0 - from.0), f64::from(to.1 - from.1));
+        let length = dx.hypot(dy);
+        let at = |s: f64| (from.0 + (dx * s / length) as i32, from.1 + (dy * s / length) as i32);
+        let mut s = 0.0;
+        while s < length {
+            let phase = (travelled + s) % period;
+            let (draws, rest) = (
+                phase < f64::from(on),
+                if phase < f64::from(on) { f64::from(on) - phase } else { period - phase },
+            );
+            let next = (s + rest.max(0.5)).min(length);
+            if draws {
+                area.draw(&PathElement::new([at(s), at(next)], style))?;
+            }
+            s = next;
+        }
+        travelled += length;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_spread_and_stay_inside() {
+        assert_eq!(spread(&[10, 12, 50], 10, 100), [10, 20, 50]);
+        assert_eq!(spread(&[95, 96, 97], 10, 100), [80, 90, 100]);
+    }
+
+    #[test]
+    fn marks_are_round() {
+        let texts =
+            |range, log, room| -> Vec<String> { marks(range, log, room).into_iter().map(|m| m.1).collect() };
+        assert_eq!(texts((0.0, 1.0), false, 5), ["0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+        assert_eq!(texts((3.0, 6.0), true, 4), ["1000", "10k", "100k", "1M"]);
+    }
+
+    #[test]
+    fn what_cannot_be_drawn_is_left_out_of_the_ranges() {
+        let series = Series { points: vec![(0.0, 1.0), (10.0, f64::NAN), (100.0, 4.0)], ..Series::default() };
+        let picture = Picture { series: vec![series], levels: vec![] };
+        let axes = Axes { log_x: true, ..Axes::default() };
+        let [x, _] = ranges(&picture, axes).unwrap();
+        assert!(x.0 < 2.0 && x.1 > 2.0, "{x:?}");
+        assert_eq!(ranges(&Picture::default(), axes), None);
+    }
+}

@@ -1,0 +1,371 @@
+//! The signals of a lesson's page, and all that may touch them.
+
+use super::choices::{Choices, Knob};
+use super::keep::{self, Made};
+use super::pictures;
+use super::state::{Phase, Shown, State};
+use super::wire::{FromCourse, Request, ToCourse};
+use super::worker::Worker;
+use crate::browser;
+use gradus_lessons::check::Check;
+use gradus_lessons::recipe::record::{Record, thin};
+use gradus_lessons::recipe::{Lesson, Moment, Role};
+use js_sys::Uint8Array;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A model of the course, as far as the page shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Model {
+    /// How it was made; `None` for the one that came with the page.
+    pub(crate) made: Option<Made>,
+    /// Bytes of its folder as a zip.
+    pub(crate) bytes: u64,
+}
+
+/// The state of a lesson's page. Cheap to copy; every component may hold one.
+#[derive(Clone, Copy)]
+pub(crate) struct LessonStore {
+    /// Which lesson.
+    pub(crate) lesson: Lesson,
+    /// Its knobs.
+    pub(crate) knobs: &'static [Knob],
+    /// The run on the screen.
+    pub(crate) state: RwSignal<State>,
+    /// Measured beside expected, of the run on the screen; of the last one until a new one ends.
+    pub(crate) checks: RwSignal<Vec<Check>>,
+    /// The figures of the run on the screen. Pictures read them by [`figures`](Self::figures).
+    values: RwSignal<Option<Arc<Value>>>,
+    /// What is chosen for the next run.
+    pub(crate) choices: RwSignal<Choices>,
+    /// Steps a second at most; 0 for no limit.
+    pub(crate) pace: RwSignal<f64>,
+    /// The learner's models, and those that came with the page.
+    pub(crate) models: RwSignal<BTreeMap<Role, Model>>,
+    /// What could not be done, or a link asked in vain.
+    pub(crate) notice: RwSignal<Option<String>>,
+    inner: StoredValue<Inner, LocalStorage>,
+}
+
+/// What comes with the site: names of models and of lessons with a recorded run.
+#[derive(Default, Deserialize)]
+struct ShippedList {
+    models: Vec<String>,
+    runs: Vec<String>,
+}
+
+struct Inner {
+    root: String,
+    worker: Option<Worker>,
+    zips: BTreeMap<Role, Uint8Array>,
+    /// All moments of the run, for the record of it.
+    moments: Vec<Moment>,
+    /// What the run was asked with.
+    asked: Choices,
+}
+
+impl LessonStore {
+    /// The page of this lesson; `root` is the way to the site's root. [`begin`](Self::begin) wakes it.
+    pub(crate) fn new(lesson: Lesson, root: &str) -> Self {
+        let knobs = pictures::knobs(lesson);
+        let (choices, complaints) = Choices::parse(&browser::query(), knobs);
+        let asked = choices.clone();
+        let inner =
+            Inner { root: root.into(), worker: None, zips: BTreeMap::new(), moments: Vec::new(), asked };
+        Self {
+            lesson,
+            knobs,
+            state: RwSignal::new(State::default()),
+            checks: RwSignal::new(Vec::new()),
+            values: RwSignal::new(None),
+            choices: RwSignal::new(choices),
+            pace: RwSignal::new(0.0),
+            models: RwSignal::new(BTreeMap::new()),
+            notice: RwSignal::new((!complaints.is_empty()).then(|| complaints.join(" "))),
+            inner: StoredValue::new_local(inner),
+        }
+    }
+
+    /// Shows the learner's last run, or the one that came with the page, and gathers the models.
+    pub(crate) fn begin(self) {
+        let worker = {
+            let root = self.inner.with_value(|i| i.root.clone());
+            Worker::new(&root, move |message, zips| self.hear(message, zips))
+        };
+        self.inner.update_value(|i| i.worker = Some(worker));
+        Effect::new(move |_| {
+            let query = self.choices.with(|c| c.query(self.knobs));
+            browser::show_query(&query);
+        });
+        spawn_local(async move {
+            let kept = keep::record(self.lesson).await;
+            // A link that names choices wants them run anew unless they are those of the kept run.
+            let fits = |r: &Record| {
+                self.choices.with_untracked(|c| {
+                    *c == Choices::default()
+                        || (c.seed == r.seed && c.size == r.size && c.patch(self.knobs) == r.patch)
+                })
+            };
+            match kept.filter(fits) {
+                Some(record) => self.show(record, Shown::Kept),
+                None => self.show_shipped().await,
+            }
+            self.gather().await;
+        });
+    }
+
+    /// The address of a file that comes with the site.
+    fn shipped(self, file: &str) -> String {
+        self.inner.with_value(|i| format!("{}shipped/{file}", i.root))
+    }
+
+    /// What comes with the site.
+    async fn shipped_list(self) -> ShippedList {
+        let list = browser::fetch_text(&self.shipped("list.json")).await;
+        list.and_then(|l| serde_json::from_str(&l).ok()).unwrap_or_default()
+    }
+
+    async fn show_shipped(self) {
+        let slug = self.lesson.slug();
+        if self.shipped_list().await.runs.iter().any(|r| r == slug)
+            && let Some(text) = browser::fetch_text(&self.shipped(&format!("runs/{slug}.json"))).await
+            && let Ok(record) = serde_json::from_str(&text)
+            // A run may have been started while it was on its way.
+            && self.state.with_untracked(|s| s.shown == Shown::Nothing)
+        {
+            self.show(record, Shown::Shipped);
+        }
+    }
+
+    fn show(self, record: Record, shown: Shown) {
+        self.state.set(State::recorded(&record, shown));
+        self.checks.set(record.checks);
+        self.values.set(Some(Arc::new(record.figures)));
+    }
+
+    /// Finds the models that this lesson's recipe and the lineage need.
+    async fn gather(self) {
+        let list = self.shipped_list().await.models;
+        for role in Role::ALL {
+            if let Some((made, zip)) = keep::model(role).await {
+                self.add(role, Some(made), zip);
+            } else if list.iter().any(|m| m == role.slug()) {
+                self.take_shipped(role).await;
+            }
+        }
+    }
+
+    async fn take_shipped(self, role: Role) {
+        if let Some(zip) = browser::fetch_bytes(&self.shipped(&format!("{}.zip", role.slug()))).await
+            // The learner's own may have been made while it was on its way.
+            && !self.models.with_untracked(|m| m.contains_key(&role))
+        {
+            self.add(role, None, zip);
+        }
+    }
+
+    /// Forgets the learner's model of this role; the one that came with the page, if any, is used again.
+    pub(crate) fn forget_model(self, role: Role) {
+        self.models.update(|m| drop(m.remove(&role)));
+        self.inner.update_value(|i| drop(i.zips.remove(&role)));
+        spawn_local(async move {
+            keep::forget_model(role).await;
+            if self.shipped_list().await.models.iter().any(|m| m == role.slug()) {
+                self.take_shipped(role).await;
+            }
+        });
+    }
+
+    fn add(self, role: Role, made: Option<Made>, zip: Uint8Array) {
+        let bytes = u64::from(zip.length());
+        self.models.update(|m| drop(m.insert(role, Model { made, bytes })));
+        self.inner.update_value(|i| drop(i.zips.insert(role, zip)));
+    }
+
+    /// The recipe's figures, once there are any; `None` too where they are of another version of the recipe.
+    pub(crate) fn figures<F>(self) -> Memo<Option<Arc<F>>>
+    where
+        F: DeserializeOwned + PartialEq + Send + Sync + 'static,
+    {
+        Memo::new(move |_| {
+            let values = self.values.get()?;
+            match F::deserialize(&*values) {
+                Ok(figures) => Some(Arc::new(figures)),
+                Err(error) => {
+                    leptos::logging::error!("the figures cannot be read: {error}");
+                    None
+                }
+            }
+        })
+    }
+
+    /// The figures as they are, for a file; null where there are none.
+    pub(crate) fn raw_figures(self) -> Value {
+        self.values.get_untracked().map_or(Value::Null, |v| (*v).clone())
+    }
+
+    fn send(self, message: ToCourse, zips: Vec<Uint8Array>) {
+        if let Some(worker) = self.inner.with_value(|i| i.worker.clone()) {
+            worker.send(message, zips);
+        }
+    }
+
+    /// Starts a run with the choices as they stand.
+    pub(crate) fn run(self) {
+        let choices = self.choices.get_untracked();
+        self.state.set(State::begun(choices.seed));
+        self.notice.set(None);
+        let needs = pictures::needs(self.lesson);
+        let zips = self.inner.with_value(|i| i.zips.clone());
+        let (roles, zips): (Vec<_>, Vec<_>) = zips.into_iter().filter(|(r, _)| needs.contains(r)).unzip();
+        self.send(ToCourse::Pace(self.pace.get_untracked()), Vec::new());
+        let request = Request {
+            lesson: self.lesson,
+            seed: choices.seed,
+            size: choices.size,
+            device: choices.device,
+            patch: choices.patch(self.knobs),
+            roles,
+        };
+        self.inner.update_value(|i| {
+            i.moments.clear();
+            i.asked = choices;
+        });
+        self.send(ToCourse::Run(Box::new(request)), zips);
+    }
+
+    /// Runs, or goes on.
+    pub(crate) fn run_or_resume(self) {
+        match self.state.with_untracked(|s| s.phase) {
+            Phase::Running => {}
+            Phase::Paused => self.send(ToCourse::Resume, Vec::new()),
+            _ => self.run(),
+        }
+    }
+
+    /// Waits after the next step.
+    pub(crate) fn pause(self) {
+        self.send(ToCourse::Pause, Vec::new());
+    }
+
+    /// One step, from the start too.
+    pub(crate) fn step(self) {
+        if !self.state.with_untracked(State::busy) {
+            self.run();
+        }
+        if self.state.with_untracked(|s| s.phase != Phase::Paused) {
+            self.pause();
+        }
+        self.send(ToCourse::Step, Vec::new());
+    }
+
+    /// Ends the run and shows what was shown before it.
+    pub(crate) fn reset(self) {
+        if let Some(worker) = self.inner.with_value(|i| i.worker.clone()) {
+            worker.kill();
+        }
+        self.state.set(State::default());
+        self.checks.set(Vec::new());
+        self.values.set(None);
+        self.notice.set(None);
+        spawn_local(self.show_shipped());
+    }
+
+    /// Sets how fast it may go.
+    pub(crate) fn set_pace(self, pace: f64) {
+        self.pace.set(pace);
+        if self.state.with_untracked(State::busy) {
+            self.send(ToCourse::Pace(pace), Vec::new());
+        }
+    }
+
+    fn hear(self, message: FromCourse, zips: Vec<Uint8Array>) {
+        if let FromCourse::Moments(moments) = &message {
+            self.inner.update_value(|i| i.moments.extend(moments.iter().cloned()));
+        }
+        self.state.update(|s| s.apply(&message));
+        if let FromCourse::Done { checks, figures, seconds, roles } = message {
+            self.checks.set(checks.clone());
+            self.values.set(Some(Arc::new(figures.clone())));
+            let (asked, moments) = self
+                .inner
+                .try_update_value(|i| (i.asked.clone(), std::mem::take(&mut i.moments)))
+                .unwrap_or_default();
+            let device = self.state.with_untracked(|s| s.device.clone()).unwrap_or_default().name;
+            let made = Made {
+                lesson: Some(self.lesson),
+                seed: asked.seed,
+                device: device.clone(),
+                when: js_sys::Date::now(),
+            };
+            let record = Record {
+                lesson: self.lesson,
+                seed: asked.seed,
+                size: asked.size,
+                patch: asked.patch(self.knobs),
+                device,
+                seconds,
+                moments: thin(moments),
+                checks,
+                figures,
+            };
+            self.keep(record, made, roles, zips);
+        }
+    }
+
+    /// Keeps a finished run and the models that it made.
+    fn keep(self, record: Record, made: Made, roles: Vec<Role>, zips: Vec<Uint8Array>) {
+        // What it began from comes back as it went.
+        let given = pictures::needs(self.lesson);
+        let had = self.models.get_untracked();
+        let new = roles.into_iter().zip(zips).filter(|(r, _)| !(given.contains(r) && had.contains_key(r)));
+        let new: Vec<_> = new.collect();
+        for (role, zip) in &new {
+            self.add(*role, Some(made.clone()), zip.clone());
+        }
+        spawn_local(async move {
+            let mut kept = keep::keep_record(&record).await.is_ok();
+            for (role, zip) in new {
+                kept &= keep::keep_model(role, &made, &zip).await.is_ok();
+            }
+            if !kept {
+                self.notice.set(Some(
+                    "This browser keeps nothing for this site (a private window, or no room), so the run will be gone \
+                     after a reload. Export what you want to keep."
+                        .into(),
+                ));
+            }
+        });
+    }
+
+    /// Lets the learner save a model as a zip of its Hugging Face folder.
+    pub(crate) fn download(self, role: Role) {
+        if let Some(zip) = self.inner.with_value(|i| i.zips.get(&role).cloned()) {
+            browser::save_file(&format!("gradus-{}.zip", role.slug()), &zip);
+        }
+    }
+
+    /// Takes a model from a file in place of the course's own.
+    pub(crate) fn upload(self, role: Role, zip: Uint8Array) {
+        let made = Made { lesson: None, seed: 0, device: String::new(), when: js_sys::Date::now() };
+        self.add(role, Some(made.clone()), zip.clone());
+        spawn_local(async move {
+            let _ = keep::keep_model(role, &made, &zip).await;
+        });
+    }
+
+    /// Forgets every run, model and prediction of this browser, and shows the lesson as on the first visit.
+    pub(crate) fn forget_everything(self) {
+        spawn_local(async move {
+            keep::forget().await;
+            if let Ok(Some(storage)) = window().local_storage() {
+                let _ = storage.clear();
+            }
+            let _ = window().location().reload();
+        });
+    }
+}

@@ -1,0 +1,102 @@
+//! What the page of a lesson and its worker say to each other: `[json, zip…]`. The zips are the models, in the
+//! order in which the message names their roles.
+
+use gradus_core::protocol::{DeviceChoice, DeviceReport};
+use gradus_lessons::check::Check;
+use gradus_lessons::recipe::{Lesson, Moment, Role, Size};
+use js_sys::{Array, JsString, Uint8Array};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use wasm_bindgen::{JsCast, JsValue};
+
+/// What is to be run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// Which lesson.
+    pub lesson: Lesson,
+    /// Seed of everything random.
+    pub seed: u32,
+    /// How much.
+    pub size: Size,
+    /// Where.
+    pub device: DeviceChoice,
+    /// Settings that the learner changed; null for none.
+    pub patch: Value,
+    /// Models to begin from, as far as the lesson needs them.
+    pub roles: Vec<Role>,
+}
+
+/// The page to the worker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ToCourse {
+    /// Run this.
+    Run(Box<Request>),
+    /// Wait after the next step.
+    Pause,
+    /// Go on.
+    Resume,
+    /// While paused: one step more.
+    Step,
+    /// At most so many steps a second; 0 for as many as it can.
+    Pace(f64),
+    /// End the run.
+    Stop,
+}
+
+/// The worker to the page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum FromCourse {
+    /// It listens; it was built from these sources.
+    Ready {
+        /// The build.
+        build: String,
+    },
+    /// The run begins on this device.
+    Device(DeviceReport),
+    /// What happened since the last message.
+    Moments(Vec<Moment>),
+    /// It waits, or goes on.
+    Paused(bool),
+    /// It came to its end.
+    Done {
+        /// Measured beside expected.
+        checks: Vec<Check>,
+        /// The recipe's figures.
+        figures: Value,
+        /// Seconds it took, pauses included.
+        seconds: f64,
+        /// Models that it made or began from; their zips follow.
+        roles: Vec<Role>,
+    },
+    /// It was stopped.
+    Stopped,
+    /// It failed; the page may start anew with other settings.
+    Failed {
+        /// What happened and what to do.
+        message: String,
+    },
+    /// The worker is lost.
+    Panicked {
+        /// What the panic said.
+        message: String,
+    },
+}
+
+/// `[json, zip…]`, and the buffers to transfer with it.
+pub fn to_js(message: &impl Serialize, zips: &[Uint8Array]) -> (JsValue, Array) {
+    let json = serde_json::to_string(message).unwrap_or_default();
+    let (parts, transfer) = (Array::of1(&JsString::from(json)), Array::new());
+    for zip in zips {
+        parts.push(zip);
+        transfer.push(&zip.buffer());
+    }
+    (parts.into(), transfer)
+}
+
+/// The message and its zips; `None` for what is not ours.
+pub fn from_js<M: DeserializeOwned>(message: &JsValue) -> Option<(M, Vec<Uint8Array>)> {
+    let parts: &Array = message.dyn_ref()?;
+    let json = parts.get(0).as_string()?;
+    let zips = parts.iter().skip(1).filter_map(|part| part.dyn_into().ok()).collect();
+    Some((serde_json::from_str(&json).ok()?, zips))
+}

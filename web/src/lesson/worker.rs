@@ -1,0 +1,140 @@
+//! The page's handle on the worker that runs recipes. A worker that falls is replaced when it is next needed.
+
+use super::wire::{self, FromCourse, ToCourse};
+use crate::wire::BUILD;
+use js_sys::Uint8Array;
+use std::{cell::RefCell, rc::Rc};
+use wasm_bindgen::{JsCast, closure::Closure};
+use web_sys::{ErrorEvent, MessageEvent};
+
+/// Hears what the worker says, and the zips that came with it.
+type Tell = Rc<dyn Fn(FromCourse, Vec<Uint8Array>)>;
+
+/// The one worker of a lesson's page.
+#[derive(Clone)]
+pub(crate) struct Worker(Rc<RefCell<Inner>>);
+
+struct Inner {
+    address: String,
+    tell: Tell,
+    connection: Option<Connection>,
+    ready: bool,
+    queue: Vec<(ToCourse, Vec<Uint8Array>)>,
+}
+
+struct Connection {
+    worker: web_sys::Worker,
+    _on_message: Closure<dyn FnMut(MessageEvent)>,
+    _on_error: Closure<dyn FnMut(ErrorEvent)>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.worker.set_onmessage(None);
+        self.worker.set_onerror(None);
+        self.worker.terminate();
+    }
+}
+
+const CANNOT_START: &str = "This browser would not start the engine's worker. Allow workers for this site, or use a \
+                            recent Chrome, Edge, Firefox or Safari.";
+
+impl Worker {
+    /// A worker whose program lies at `root`; started with the first message.
+    pub(crate) fn new(root: &str, tell: impl Fn(FromCourse, Vec<Uint8Array>) + 'static) -> Self {
+        Self(Rc::new(RefCell::new(Inner {
+            address: format!("{root}worker_loader.js#lesson"),
+            tell: Rc::new(tell),
+            connection: None,
+            ready: false,
+            queue: Vec::new(),
+        })))
+    }
+
+    /// Says it now, or as soon as the worker listens.
+    pub(crate) fn send(&self, message: ToCourse, zips: Vec<Uint8Array>) {
+        if self.0.borrow().connection.is_none() {
+            self.spawn();
+        }
+        let mut inner = self.0.borrow_mut();
+        inner.queue.push((message, zips));
+        inner.deliver();
+    }
+
+    /// Ends the worker and with it whatever it does.
+    pub(crate) fn kill(&self) {
+        let mut inner = self.0.borrow_mut();
+        inner.connection = None;
+        inner.ready = false;
+        inner.queue.clear();
+    }
+
+    fn spawn(&self) {
+        let address = self.0.borrow().address.clone();
+        let Ok(worker) = web_sys::Worker::new(&address) else {
+            let tell = self.0.borrow().tell.clone();
+            return tell(FromCourse::Failed { message: CANNOT_START.into() }, Vec::new());
+        };
+        let this = self.clone();
+        let on_message = Closure::new(move |message: MessageEvent| {
+            if let Some((message, zips)) = wire::from_js(&message.data()) {
+                this.hear(message, zips);
+            }
+        });
+        let this = self.clone();
+        let on_error = Closure::new(move |error: ErrorEvent| {
+            error.prevent_default();
+            this.hear(FromCourse::Panicked { message: "it stopped unexpectedly".into() }, Vec::new());
+        });
+        worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+        worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
+        let mut inner = self.0.borrow_mut();
+        inner.ready = false;
+        inner.connection = Some(Connection { worker, _on_message: on_message, _on_error: on_error });
+    }
+
+    fn hear(&self, message: FromCourse, zips: Vec<Uint8Array>) {
+        let message = match message {
+            FromCourse::Ready { build } if build == BUILD => {
+                let mut inner = self.0.borrow_mut();
+                inner.ready = true;
+                return inner.deliver();
+            }
+            FromCourse::Ready { build } => {
+                self.kill();
+                FromCourse::Failed {
+                    message: format!(
+                        "The page and its engine are of different builds ({BUILD} and {build}): the browser kept an old \
+                         copy of one. Reload the page, holding Shift."
+                    ),
+                }
+            }
+            FromCourse::Panicked { message } => {
+                leptos::logging::error!("the worker fell: {message}");
+                self.kill();
+                let what = message.split_once('\n').map_or(message.as_str(), |(_, what)| what).trim();
+                FromCourse::Failed {
+                    message: format!(
+                        "The engine hit a fault of its own ({what}). Choose the other device or a quicker run, and run it \
+                         again; finished runs and models are kept."
+                    ),
+                }
+            }
+            message => message,
+        };
+        // Cloned first: the listener may send, which borrows.
+        let tell = self.0.borrow().tell.clone();
+        tell(message, zips);
+    }
+}
+
+impl Inner {
+    fn deliver(&mut self) {
+        let (true, Some(connection)) = (self.ready, &self.connection) else { return };
+        for (message, zips) in self.queue.drain(..) {
+            let (message, _) = wire::to_js(&message, &zips);
+            // Not transferred but copied: the page keeps its models. Fails only for what cannot be cloned.
+            let _ = connection.worker.post_message(&message);
+        }
+    }
+}
