@@ -80,6 +80,8 @@ struct Lesson {
     folder: PathBuf,
     /// `sft`: the folder's name without the number.
     slug: String,
+    /// 5: its place in the course.
+    number: usize,
 }
 
 /// The lessons that have a text, in the order of their numbers.
@@ -88,11 +90,12 @@ fn lessons(folder: &Path) -> Result<Vec<Lesson>> {
     for entry in fs::read_dir(folder)? {
         let folder = entry?.path();
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if let (true, Some((_, slug))) = (folder.join("lesson.md").is_file(), name.split_once('-')) {
-            found.push(Lesson { slug: slug.to_owned(), folder });
+        if let (true, Some((number, slug))) = (folder.join("lesson.md").is_file(), name.split_once('-')) {
+            let number = number.parse().with_context(|| format!("{name} does not begin with a number"))?;
+            found.push(Lesson { slug: slug.to_owned(), folder, number });
         }
     }
-    found.sort_by(|a, b| a.folder.cmp(&b.folder));
+    found.sort_by_key(|l| l.number);
     Ok(found)
 }
 
@@ -101,7 +104,7 @@ const ROOT: &str = "../../";
 
 /// The page of a lesson: the home page's frame around the lesson's text and an empty laboratory.
 fn lesson_page(html: &str, lessons: &[Lesson], index: usize, glossary: &Glossary) -> Result<String> {
-    let Lesson { folder, slug } = &lessons[index];
+    let Lesson { folder, slug, number } = &lessons[index];
     let text = fs::read_to_string(folder.join("lesson.md"))?;
     let prose = prose::lesson(&text, glossary)?;
     let (title, question, lede) =
@@ -122,7 +125,6 @@ fn lesson_page(html: &str, lessons: &[Lesson], index: usize, glossary: &Glossary
          <section id=\"laboratory\" class=\"lab\" data-lesson=\"{slug}\" data-root=\"{ROOT}\" aria-label=\"Laboratory\" \
          aria-busy=\"true\" tabindex=\"-1\"><div class=\"card\"><p>Loading the laboratory …</p><noscript><p>The runs of this \
          lesson need JavaScript and WebAssembly. The text beside does not.</p></noscript></div></section></main>",
-        number = index + 1,
         text = prose.html,
         before = turn(index.checked_sub(1), "Before"),
         after = turn(Some(index + 1), "Next"),
@@ -251,6 +253,6 @@ mod tests {
         fs::write(dist.join("lessons/01-scaling-laws/lesson.md"), "# A lesson").unwrap();
         let folder = dist.join("lessons/01-scaling-laws");
         let slug = "scaling-laws".to_owned();
-        assert_eq!(lessons(&dist.join("lessons")).unwrap(), [Lesson { folder, slug }]);
+        assert_eq!(lessons(&dist.join("lessons")).unwrap(), [Lesson { folder, slug, number: 1 }]);
     }
 }

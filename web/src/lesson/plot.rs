@@ -74,7 +74,7 @@ const TOP: f64 = 12.0;
 const BOTTOM: f64 = 38.0;
 const TYPE: f64 = 12.0;
 /// Room for the names at the curves' ends, where the chart is wide enough for them.
-const NAMES: f64 = 92.0;
+const NAMES: f64 = 106.0;
 
 /// The room to the right of the plot.
 pub(super) fn right(width: f64, picture: &Picture) -> f64 {
@@ -272,7 +272,7 @@ pub(super) fn draw(
     if names > RIGHT {
         let wanted: Vec<_> = ends.iter().map(|e| e.1.1).collect();
         for ((series, _, color), y) in ends.iter().zip(spread(&wanted, px(15.0), bottom)) {
-            let name: String = series.name.chars().take(14).collect();
+            let name: String = series.name.chars().take(16).collect();
             area.draw_text(&name, &text(*color, HPos::Left, VPos::Center), (right + px(7.0), y))?;
         }
     }

@@ -1,7 +1,7 @@
 //! The glossary: every term's entry opens on the term, without a line of program.
 
 use super::{escape, render};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Terms by their short names, each with its name and its paragraph.
@@ -21,8 +21,8 @@ impl Glossary {
                 head.split_once(": ").with_context(|| format!("{head} is not `short: Name`"))?;
             let html =
                 render(text.trim(), &mut BTreeSet::new()).with_context(|| format!("in the entry {slug}"))?;
-            // The same term may be explained where it is first met in two lessons: the first entry stands.
-            entries.entry(slug.to_owned()).or_insert((name.trim().to_owned(), html));
+            let twice = entries.insert(slug.to_owned(), (name.trim().to_owned(), html));
+            ensure!(twice.is_none(), "the term {slug} has two entries");
         }
         Ok(Self(entries))
     }
