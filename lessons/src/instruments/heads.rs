@@ -1,14 +1,15 @@
 //! What a head does: scores over maps, the numbers of one head at one position, and its ablation.
 
 use super::Look;
-use crate::world::{EOS, MADE_UP};
+use crate::world::{ANIMAL, EOS, MADE_UP, word::SEMICOLON};
 use gradus_core::model::Params;
 use gradus_core::protocol::ModelConfig;
 use gradus_core::rng::{Rng, Stream};
 use serde::{Deserialize, Serialize};
 
 /// Rows in which nothing can be known but by repetition: `<eos>`, then random words, then the same words
-/// again (Olsson et al. 2022, arXiv 2209.11895, "prefix matching").
+/// again (Olsson et al. 2022, arXiv 2209.11895, "prefix matching"). A model of a small world knows repetition only
+/// in the forms that its text has, so there are rows of dictionaries beside those of bare words.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Repeated {
     /// The rows, all of one length.
@@ -29,6 +30,26 @@ impl Repeated {
             [vec![EOS], line.clone(), line].concat()
         };
         Self { rows: (0..count).map(row).collect(), period }
+    }
+
+    /// `count` rows of a dictionary of `lines` made-up words, "zup fox ; bim goat ; …", and then the same lines in
+    /// another order. The period is 3 tokens a line.
+    pub fn dictionary(seed: u32, count: usize, lines: usize) -> Self {
+        let row = |i: usize| {
+            let mut rng = Rng::at(seed, Stream::Sample, i as u32);
+            let mut words: Vec<u32> = (0..MADE_UP.len()).map(|w| MADE_UP.token(w)).collect();
+            let mut meanings: Vec<u32> = (0..ANIMAL.len()).map(|a| ANIMAL.token(a)).collect();
+            rng.shuffle(&mut words);
+            rng.shuffle(&mut meanings);
+            let mut pairs: Vec<_> = words.into_iter().zip(meanings.into_iter().cycle()).take(lines).collect();
+            let mut row = vec![EOS];
+            for _ in 0..2 {
+                row.extend(pairs.iter().flat_map(|&(word, meaning)| [word, meaning, SEMICOLON]));
+                rng.shuffle(&mut pairs);
+            }
+            row
+        };
+        Self { rows: (0..count).map(row).collect(), period: 3 * lines }
     }
 }
 
@@ -63,12 +84,14 @@ pub fn previous_token(map: &[f32], context: usize, n: usize) -> f64 {
     mean((1..n.min(context)).map(|i| f64::from(map[i * context + i - 1])))
 }
 
-/// Mean attention, at each token that stood before, to the token after its latest earlier place. NaN if none
-/// did.
+/// Mean attention, at each made-up word that stood before, to the token after its latest earlier place. NaN if none
+/// did. What follows other words can be known without looking back.
 pub fn prefix_matching(map: &[f32], context: usize, tokens: &[u32]) -> f64 {
     let tokens = &tokens[..tokens.len().min(context)];
+    let made_up = |t: u32| (0..MADE_UP.len()).any(|w| MADE_UP.token(w) == t);
     let follower = |i: usize| tokens[..i].iter().rposition(|&t| t == tokens[i]).map(|j| j + 1);
-    mean((1..tokens.len()).filter_map(|i| follower(i).map(|j| f64::from(map[i * context + j]))))
+    let asked = (1..tokens.len()).filter(|&i| made_up(tokens[i]));
+    mean(asked.filter_map(|i| follower(i).map(|j| f64::from(map[i * context + j]))))
 }
 
 fn mean(x: impl Iterator<Item = f64>) -> f64 {
@@ -202,8 +225,10 @@ mod tests {
         let even = [1., 0., 0., 0., 0.5, 0.5, 0., 0., 1. / 3., 1. / 3., 1. / 3., 0., 0.25, 0.25, 0.25, 0.25];
         assert!((entropy(&even, 4, 4) - (2f64.ln() + 3f64.ln() + 4f64.ln()) / 3.0).abs() < 1e-6);
         // a b a: the second a should look at b, position 1.
-        assert!((prefix_matching(&even, 4, &[7, 8, 7]) - 1.0 / 3.0).abs() < 1e-6);
-        assert!(prefix_matching(&even, 4, &[7, 8, 9]).is_nan());
+        let [a, b, c] = [0, 1, 2].map(|w| MADE_UP.token(w));
+        assert!((prefix_matching(&even, 4, &[a, b, a]) - 1.0 / 3.0).abs() < 1e-6);
+        assert!(prefix_matching(&even, 4, &[a, b, c]).is_nan());
+        assert!(prefix_matching(&even, 4, &[EOS, b, EOS]).is_nan());
     }
 
     #[test]
@@ -214,5 +239,17 @@ mod tests {
             assert_eq!(row[1..11], row[11..]);
         }
         assert_ne!(repeated.rows[0], repeated.rows[1]);
+    }
+
+    #[test]
+    fn a_dictionary_asks_again_for_every_word() {
+        let repeated = Repeated::dictionary(3, 2, 10);
+        for row in &repeated.rows {
+            assert_eq!((row.len(), repeated.period), (61, 30));
+            for line in row[31..].chunks(3) {
+                let first = row[1..31].chunks(3).find(|l| l[0] == line[0]);
+                assert_eq!(first, Some(line));
+            }
+        }
     }
 }

@@ -49,7 +49,7 @@ impl Settings {
         Self {
             preferences: preferences::Settings::of(size),
             dpo: Knobs { beta: 0.5, lr: 3e-4, steps: steps(500), pairs: 64, nll: 0.0 },
-            collapse: Knobs { beta: 0.1, lr: 1e-3, steps: steps(300), pairs: 32, nll: 0.0 },
+            collapse: Knobs { beta: 0.05, lr: 1e-3, steps: steps(600), pairs: 32, nll: 0.0 },
             questions: if smoke { 100 } else { 400 },
         }
     }

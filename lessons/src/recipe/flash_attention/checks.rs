@@ -4,8 +4,9 @@ use super::{Figures, Kernel, Settings};
 use crate::check::{Check, Expected};
 use gradus_core::attention::{Problem, Tiles};
 
-/// f32 against f64: see `source` where it is used.
-const ERROR: f64 = 2e-6;
+/// f32 against f64, tiled and naive, three times the worst of 5 seeds: 8.8e-7 and 2.0e-6. The naive kernels add up whole
+/// rows one number after the other, the tiled ones tile by tile, which rounds less.
+const ERROR: [f64; 2] = [2.7e-6, 6.2e-6];
 
 pub(super) fn checks(settings: &Settings, figures: &Figures) -> Vec<Check> {
     let mut checks = vec![counters(figures)];
@@ -67,9 +68,10 @@ fn errors(figures: &Figures) -> Vec<Check> {
             if b > a || b.is_nan() { b } else { a }
         })
     };
-    let source = "f32 against f64 naive; spread of 5 seeds on two devices, times three";
-    let check = |name, what, measured| {
-        Check::new(name, what, measured, "of the largest", Expected::AtMost(ERROR), source)
+    let source = "f32 against f64 naive; the worst of 5 seeds, times three";
+    let check = |name: &str, what, measured| {
+        let bound = ERROR[usize::from(name.starts_with("naive"))];
+        Check::new(name, what, measured, "of the largest", Expected::AtMost(bound), source)
     };
     vec![
         check("flash-output-error", "largest error of O, tiled", worst(&|e| e.output[0])),

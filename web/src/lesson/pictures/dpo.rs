@@ -1,13 +1,34 @@
-//! The pictures of the lesson dpo.
+//! The pictures of the lesson on DPO: the closed form live, log-probabilities apart, DPO beside PPO.
 
 use super::super::LessonStore;
+use super::super::chart::LineChart;
 use super::super::choices::Knob;
+use super::super::plot::{Axes, Level, Picture, Series};
 use super::curves::Curves;
+use super::parts::{Card, Shown, bar, or_waiting};
 use gradus_lessons::recipe::Role;
+use gradus_lessons::recipe::dpo::{Figures, Worth};
 use leptos::prelude::*;
 
 /// What a learner can turn.
-pub(super) const KNOBS: &[Knob] = &[];
+pub(super) const KNOBS: &[Knob] = &[
+    Knob {
+        id: "beta",
+        label: "β of the first run",
+        paths: &["dpo.beta"],
+        options: &[("0.02 (breaks it)", "0.02"), ("0.1", "0.1"), ("0.5", "0.5"), ("2", "2.0")],
+        usual: 2,
+        hint: "Small: a long leash. Large: it hardly moves.",
+    },
+    Knob {
+        id: "lr",
+        label: "learning rate of the first run",
+        paths: &["dpo.lr"],
+        options: &[("0.0001", "0.0001"), ("0.0003", "0.0003"), ("0.003 (breaks it)", "0.003")],
+        usual: 1,
+        hint: "Too high, and the answers fall apart while the margin grows.",
+    },
+];
 
 /// What the recipe begins from.
 pub(super) const NEEDS: &[Role] = &[Role::Base, Role::RlStart, Role::Reward, Role::Ppo];
@@ -15,5 +36,180 @@ pub(super) const NEEDS: &[Role] = &[Role::Base, Role::RlStart, Role::Reward, Rol
 /// All of them.
 #[component]
 pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
-    view! { <Curves store /> }
+    let figures = store.figures::<Figures>();
+    let apart = Signal::derive(move || {
+        store.state.with(|s| {
+            let names = [("dpo", "logps/chosen", "chosen", 1), ("dpo", "logps/rejected", "rejected", 2)];
+            let collapse = [
+                ("collapse", "logps/chosen", "small β: chosen", 3),
+                ("collapse", "logps/rejected", "small β: rejected", 4),
+            ];
+            let series = names.into_iter().chain(collapse).map(|(run, metric, name, color)| Series {
+                name: name.into(),
+                points: change(s.curve(run, metric)),
+                color,
+                ..Series::default()
+            });
+            let series: Vec<_> = series.filter(|s| !s.points.is_empty()).collect();
+            let levels = if series.is_empty() {
+                vec![]
+            } else {
+                vec![Level { name: "as at the start".into(), value: 0.0, limit: false }]
+            };
+            Picture { series, levels }
+        })
+    });
+    let loss = Signal::derive(move || {
+        store.state.with(|s| {
+            let series = [("dpo", "the run that works", 1), ("collapse", "small β, high rate", 3)]
+                .into_iter()
+                .map(|(run, name, color)| Series {
+                    name: name.into(),
+                    points: means(s.curve(run, "loss"), 5),
+                    color,
+                    ..Series::default()
+                });
+            let series: Vec<_> = series.filter(|s| !s.points.is_empty()).collect();
+            let levels = if series.is_empty() {
+                vec![]
+            } else {
+                vec![Level { name: "ln 2".into(), value: std::f64::consts::LN_2, limit: false }]
+            };
+            Picture { series, levels }
+        })
+    });
+    view! {
+        <ClosedForm figures />
+        <Card title="The loss begins at ln 2" aside="means of 5 steps">
+            <LineChart title="The loss begins at ln 2" picture=loss
+                axes=Axes { x: "step", y: "DPO loss, nats a pair", log_x: false, log_y: false } />
+        </Card>
+        <Card title="Chosen and rejected, apart" aside="log-probability of the answers, change since the start">
+            <LineChart title="Chosen and rejected, apart" picture=apart
+                axes=Axes { x: "step", y: "change of ln π(answer), nats", log_x: false, log_y: false } />
+        </Card>
+        <Beside figures />
+        <Curves store />
+    }
+}
+
+/// Means of `n` steps each.
+fn means(curve: &[(u64, f64)], n: usize) -> Vec<(f64, f64)> {
+    let mean = |c: &[(u64, f64)]| c.iter().map(|p| p.1).sum::<f64>() / c.len() as f64;
+    curve.chunks(n).filter_map(|c| Some((c.last()?.0 as f64, mean(c)))).collect()
+}
+
+/// The change of a metric since its first mean of ten steps.
+fn change(curve: &[(u64, f64)]) -> Vec<(f64, f64)> {
+    let means = means(curve, 10);
+    let first = means.first().map_or(0.0, |p| p.1);
+    means.into_iter().map(|(x, y)| (x, y - first)).collect()
+}
+
+/// The best policy of a case small enough to write down, at any β.
+#[component]
+fn ClosedForm(figures: Shown<Figures>) -> impl IntoView {
+    let power = RwSignal::new(-1.0_f64);
+    let beta = move || 2_f64.powf(power.get());
+    let slid = move |value: String| {
+        if let Ok(value) = value.parse() {
+            power.set(value);
+        }
+    };
+    let body = move || {
+        let f = figures.get()?;
+        let [reference, rewards, closed, found] = &f.table;
+        let best = tilted(reference, rewards, beta());
+        let rows = reference.iter().enumerate().map(|(i, p)| {
+            let r = rewards.get(i).copied().unwrap_or(0.0);
+            view! {
+                <li class="answer"><b>{format!("answer {}", i + 1)}</b><small>{format!("r = {r:+.1}")}</small></li>
+                {bar("π_ref".into(), *p, 6, format!("{p:.3}"))}
+                {bar("π*".into(), best[i], 1, format!("{:.3}", best[i]))}
+            }
+        }).collect_view();
+        let apart = closed.iter().zip(found).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        Some(view! {
+            <ul class="bars">{rows}</ul>
+            <p class="note">{format!("At β = 0.5 the run trained a policy by gradient descent on the DPO loss. It differs from the closed form by {apart:.1e} at most.")}</p>
+        })
+    };
+    view! {
+        <Card title="The best policy, in closed form" aside="five answers, π* = π_ref · exp(r/β) / Z">
+            <label class="number">
+                <span>"β"</span>
+                <input type="range" min="-5" max="4" step="0.25" prop:value=move || power.get().to_string()
+                    aria-label="β, powers of two" on:input=move |e| slid(event_target_value(&e)) />
+                <output>{move || format!("{:.3}", beta())}</output>
+            </label>
+            {move || match body() {
+                Some(body) => body.into_any(),
+                None => view! { <p class="empty">"After the run: a reference, rewards, and the policy that is best for them."</p> }.into_any(),
+            }}
+        </Card>
+    }
+}
+
+/// π_ref·exp(r/β)/Z (Rafailov et al. 2023, eq. 4).
+fn tilted(reference: &[f64], rewards: &[f64], beta: f64) -> Vec<f64> {
+    let highest = rewards.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let weights: Vec<_> =
+        reference.iter().zip(rewards).map(|(p, r)| p * ((r - highest) / beta).exp()).collect();
+    let z: f64 = weights.iter().sum();
+    weights.into_iter().map(|w| w / z).collect()
+}
+
+/// The policies' worth, side by side.
+#[component]
+fn Beside(figures: Shown<Figures>) -> impl IntoView {
+    view! {
+        <Card title="Beside PPO, by the true reward" aside="answers sampled at temperature 1">
+            {or_waiting(figures, "After the run: start, PPO, DPO and the run that collapses, judged by the rule that knows.", |f| {
+                let row = |name: &str, w: &Worth| {
+                    let s = &w.sampled;
+                    view! {
+                        <tr><th scope="row">{name.to_owned()}</th><td><b>{format!("{:+.2}", s.gold)}</b></td><td>{format!("{:.0} %", 100.0 * s.correct)}</td><td>{format!("{:.0} %", 100.0 * s.friendly)}</td><td>{format!("{:.0} %", 100.0 * s.stopped)}</td></tr>
+                    }
+                };
+                view! {
+                    <div class="wide" tabindex="0" role="group" aria-label="Policies">
+                        <table>
+                            <thead><tr><th scope="col">"policy"</th><th scope="col">"gold reward"</th><th scope="col">"true"</th><th scope="col">"friendly"</th><th scope="col">"ends"</th></tr></thead>
+                            <tbody>
+                                {row("start", &f.start)}
+                                {f.ppo.as_ref().map(|w| row("PPO, lesson 6", w))}
+                                {row("DPO", &f.dpo.worth)}
+                                {row("DPO, small β, high rate", &f.collapse.worth)}
+                            </tbody>
+                        </table>
+                    </div>
+                    <p class="note">{format!(
+                        "By its own numbers the last run looks well: on held-out pairs its accuracy is {:.0} % and its margin {:.2}, against {:.0} % and {:.2} of the run that works. {} In memory: DPO needs the policy and the reference, PPO four models.",
+                        100.0 * f.collapse.accuracy, f.collapse.margin, 100.0 * f.dpo.accuracy, f.dpo.margin,
+                        f.dpo.agrees_with_reward_model.map_or_else(String::new, |a| format!("The implicit reward agrees with the learned reward model on {:.0} % of them.", 100.0 * a)),
+                    )}</p>
+                }
+            })}
+        </Card>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tilted_policy_is_a_law_and_follows_the_reward() {
+        let p = tilted(&[0.5, 0.5], &[1.0, 0.0], 1.0);
+        assert!((p[0] + p[1] - 1.0).abs() < 1e-12);
+        assert!((p[0] / p[1] - std::f64::consts::E).abs() < 1e-9);
+        // A tiny β must not overflow.
+        assert!((tilted(&[0.5, 0.5], &[900.0, 0.0], 1e-3)[0] - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn changes_begin_at_zero() {
+        let curve: Vec<_> = (1..=20).map(|i| (i, i as f64)).collect();
+        assert_eq!(change(&curve), [(10.0, 0.0), (20.0, 10.0)]);
+    }
 }

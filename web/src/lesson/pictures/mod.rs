@@ -5,6 +5,7 @@ mod curves;
 mod dpo;
 mod few_shot;
 mod flash_attention;
+mod parts;
 mod rlhf;
 mod scaling_laws;
 mod sft;

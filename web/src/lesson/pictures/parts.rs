@@ -1,0 +1,113 @@
+//! What several lessons' pictures are made of.
+
+use gradus_lessons::world;
+use leptos::prelude::*;
+use std::sync::Arc;
+
+/// A recipe's figures, once there are any.
+pub(super) type Shown<F> = Memo<Option<Arc<F>>>;
+
+/// A card with a heading, what it is compared with, and its picture.
+#[component]
+pub(super) fn Card(
+    /// The heading.
+    title: &'static str,
+    /// To the right of it.
+    #[prop(optional, into)]
+    aside: Signal<String>,
+    children: Children,
+) -> impl IntoView {
+    view! {
+        <section class="card" aria-label=title>
+            <header><h2>{title}</h2><small>{aside}</small></header>
+            {children()}
+        </section>
+    }
+}
+
+/// The picture of the figures, or one line on what will stand here.
+pub(super) fn or_waiting<F, V: IntoView + 'static>(
+    figures: Shown<F>,
+    waiting: &'static str,
+    draw: impl Fn(&F) -> V + Send + Sync + 'static,
+) -> impl IntoView
+where
+    F: PartialEq + Send + Sync + 'static,
+{
+    move || match figures.get() {
+        Some(figures) => draw(&figures).into_any(),
+        None => view! { <p class="empty">{waiting}</p> }.into_any(),
+    }
+}
+
+/// A place in a sequence, moved by buttons and a slider.
+#[component]
+pub(super) fn Stepper(
+    /// What is stepped through: "tile", "round".
+    what: &'static str,
+    /// Where it stands, from 0.
+    index: RwSignal<usize>,
+    /// How many there are.
+    #[prop(into)]
+    count: Signal<usize>,
+) -> impl IntoView {
+    let last = move || count.get().saturating_sub(1);
+    let place = move || index.get().min(last());
+    view! {
+        <div class="stepper" role="group" aria-label=format!("Step through: {what}")>
+            <button type="button" disabled=move || place() == 0
+                on:click=move |_| index.set(place().saturating_sub(1))>"Back"</button>
+            <button type="button" class="main" disabled=move || place() >= last()
+                on:click=move |_| index.set((place() + 1).min(last()))>{format!("Next {what}")}</button>
+            <input type="range" min="0" aria-label=what.to_owned() prop:max=move || last().to_string()
+                prop:value=move || place().to_string()
+                on:input=move |e| if let Ok(i) = event_target_value(&e).parse() { index.set(i) } />
+            <output>{move || format!("{what} {} of {}", if count.get() == 0 { 0 } else { place() + 1 }, count.get())}</output>
+        </div>
+    }
+}
+
+/// A number field with its slider.
+#[component]
+pub(super) fn Number(
+    /// Before the field.
+    label: &'static str,
+    /// The value.
+    value: RwSignal<usize>,
+    /// The choices, ascending.
+    choices: &'static [usize],
+) -> impl IntoView {
+    let index = move || choices.iter().position(|c| *c >= value.get()).unwrap_or(choices.len() - 1);
+    view! {
+        <label class="number">
+            <span>{label}</span>
+            <input type="range" min="0" max=(choices.len() - 1).to_string() aria-label=format!("{label}, slider")
+                prop:value=move || index().to_string()
+                on:input=move |e| {
+                    if let Some(v) = event_target_value(&e).parse::<usize>().ok().and_then(|i| choices.get(i)) {
+                        value.set(*v);
+                    }
+                } />
+            <input type="number" min=choices[0].to_string() max=choices[choices.len() - 1].to_string()
+                prop:value=move || value.get().to_string()
+                on:change=move |e| {
+                    if let Ok(v) = event_target_value(&e).parse::<usize>() {
+                        value.set(v.clamp(choices[0], choices[choices.len() - 1]));
+                    }
+                } />
+        </label>
+    }
+}
+
+/// A token's word.
+pub(super) fn word(token: u32) -> String {
+    world::text(&[token])
+}
+
+/// One bar of a small table of bars: name, share of the longest, and the number.
+pub(super) fn bar(name: String, share: f64, color: usize, number: String) -> impl IntoView + use<> {
+    let width = (share * 100.0).clamp(0.0, 100.0);
+    view! {
+        <li><span class="name">{name}</span><span class="track"><i style=format!("width: {width:.1}%; background: var(--s{color})")></i></span><span class="value">{number}</span></li>
+    }
+}
