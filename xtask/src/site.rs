@@ -58,9 +58,8 @@ fn finish(dist: &Path) -> Result<()> {
     fs::write(&index, with_policy(&html)?)?;
     fs::write(dist.join("404.html"), with_policy(&html)?)?;
     let lessons = lessons(Path::new("lessons"))?;
-    let glossary =
-        lessons.iter().map(|l| fs::read_to_string(l.folder.join("glossary.md")).unwrap_or_default());
-    let glossary = Glossary::read(&glossary.collect::<Vec<_>>().join("\n"))?;
+    let glossary = fs::read_to_string("lessons/glossary.md").context("lessons/glossary.md")?;
+    let glossary = Glossary::read(&glossary).context("in lessons/glossary.md")?;
     for (i, lesson) in lessons.iter().enumerate() {
         let folder = dist.join("lesson").join(&lesson.slug);
         fs::create_dir_all(&folder)?;

@@ -40,3 +40,37 @@ impl Glossary {
         Ok(html)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_found_by_their_short_names() -> Result<()> {
+        let glossary = Glossary::read("# Glossary\n\n## a: First\nOne.\n\n## b: Second\n$x$ and *two*.\n")?;
+        assert_eq!(glossary.0.keys().collect::<Vec<_>>(), ["a", "b"]);
+        assert!(Glossary::read("## a: x\n1\n\n## a: y\n2\n").is_err());
+        assert!(Glossary::read("## a\nno name\n").is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn the_course_is_whole() -> Result<()> {
+        let lessons = xtask::root().join("lessons");
+        let glossary = Glossary::read(&std::fs::read_to_string(lessons.join("glossary.md"))?)?;
+        let mut count = 0;
+        for entry in std::fs::read_dir(lessons)? {
+            let file = entry?.path().join("lesson.md");
+            if file.is_file() {
+                let prose = super::super::lesson(&std::fs::read_to_string(&file)?, &glossary)
+                    .with_context(|| file.display().to_string())?;
+                for part in ["data-testid=\"predict\"", "data-testid=\"quiz\"", "class=\"papers\""] {
+                    assert!(prose.html.contains(part), "{} has no {part}", file.display());
+                }
+                count += 1;
+            }
+        }
+        assert_eq!(count, 8);
+        Ok(())
+    }
+}

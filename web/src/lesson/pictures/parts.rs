@@ -53,12 +53,14 @@ pub(super) fn Stepper(
 ) -> impl IntoView {
     let last = move || count.get().saturating_sub(1);
     let place = move || index.get().min(last());
+    // Named, because a `>` inside a tag ends it.
+    let at_end = move || place() == last();
+    let next = move |_| index.set((place() + 1).min(last()));
     view! {
         <div class="stepper" role="group" aria-label=format!("Step through: {what}")>
             <button type="button" disabled=move || place() == 0
                 on:click=move |_| index.set(place().saturating_sub(1))>"Back"</button>
-            <button type="button" class="main" disabled=move || place() >= last()
-                on:click=move |_| index.set((place() + 1).min(last()))>{format!("Next {what}")}</button>
+            <button type="button" class="main" disabled=at_end on:click=next>{format!("Next {what}")}</button>
             <input type="range" min="0" aria-label=what.to_owned() prop:max=move || last().to_string()
                 prop:value=move || place().to_string()
                 on:input=move |e| if let Ok(i) = event_target_value(&e).parse() { index.set(i) } />
