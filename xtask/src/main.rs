@@ -3,6 +3,7 @@
 mod check;
 mod prose;
 mod setup;
+mod ship;
 mod site;
 mod tally;
 mod tiers;
@@ -21,6 +22,7 @@ Usage: cargo xtask COMMAND
   test  [--tier NAME]       run the tests: cpu, gpu, browser, e2e; all four unless one is named
   check                     formatting, clippy, shaders, documentation
   setup [--tests]           install what building needs, and with --tests what testing needs
+  ship                      make the models and recorded runs that come with the page anew (20 minutes)
   shots                     build the site and write pictures of it to target/shots
 ";
 
@@ -72,6 +74,7 @@ fn run() -> Result<bool> {
         }
         "test" => return tiers::run(options.tier),
         "check" => return check::run(),
+        "ship" => ship::ship()?,
         "shots" => site::shots()?,
         other => bail!("there is no command `{other}`\n\n{HELP}"),
     }

@@ -8,6 +8,7 @@
 //! - `404.html` for hosts that serve it for unknown addresses.
 
 use crate::prose::{self, Glossary, escape};
+use crate::ship::SHIPPED;
 use crate::{setup, setup::Tools};
 use anyhow::{Context, Result, bail};
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -67,7 +68,7 @@ fn finish(dist: &Path) -> Result<()> {
             lesson_page(&html, &lessons, i, &glossary).with_context(|| format!("in {}", lesson.slug))?;
         fs::write(folder.join("index.html"), with_policy(&page)?)?;
     }
-    ship(Path::new("lessons/shipped"), &dist.join("shipped"))?;
+    copy_shipped(Path::new(SHIPPED), &dist.join("shipped"))?;
     println!("The site is in {DIST}/");
     Ok(())
 }
@@ -146,7 +147,7 @@ fn lesson_page(html: &str, lessons: &[Lesson], index: usize, glossary: &Glossary
 
 /// Copies the models and runs that come with the site, and writes a list of them, so that no page asks for one that
 /// is not there.
-fn ship(from: &Path, to: &Path) -> Result<()> {
+fn copy_shipped(from: &Path, to: &Path) -> Result<()> {
     let mut list = serde_json::Map::new();
     for (kind, folder, end) in [("models", "", ".zip"), ("runs", "runs", ".json")] {
         let (from, to) = (from.join(folder), to.join(folder));
@@ -208,7 +209,7 @@ fn hashes(html: &str, element: &str) -> String {
     found
 }
 
-fn checked(command: &mut Command) -> Result<()> {
+pub(crate) fn checked(command: &mut Command) -> Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
     let status = command.status().with_context(|| format!("cannot start {name}"))?;
     if !status.success() {

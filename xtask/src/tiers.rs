@@ -139,6 +139,8 @@ fn native(tests: &[&Target]) -> Command {
     let mut command = Command::new("cargo");
     command.args(["test", "--no-fail-fast"]);
     command.args(NATIVE.iter().flat_map(|package| ["--package", package]));
+    // What the page computes for its pictures is tested without a browser.
+    command.args(["--features", "gradus-web/app"]);
     command.args(tests.iter().flat_map(|test| ["--test", &test.name]));
     command
 }

@@ -76,6 +76,19 @@ fn worth_keeping(index: usize, of: usize) -> bool {
     line(index) != line(index - 1) || log(index) != log(index - 1)
 }
 
+/// The figures with every number that is not whole cut to five digits: what a picture can show.
+pub fn cut(value: Value) -> Value {
+    match value {
+        Value::Number(n) if n.is_f64() => {
+            let x = n.as_f64().unwrap_or(f64::NAN);
+            format!("{x:.4e}").parse::<f64>().map_or(Value::Number(n), Value::from)
+        }
+        Value::Array(all) => all.into_iter().map(cut).collect(),
+        Value::Object(members) => members.into_iter().map(|(name, value)| (name, cut(value))).collect(),
+        value => value,
+    }
+}
+
 fn rounded(mut moment: Moment) -> Moment {
     if let Moment::Metrics { values, .. } = &mut moment {
         for (_, value) in values {
@@ -114,6 +127,12 @@ mod tests {
         assert_eq!((long[0], long[long.len() - 1]), (1, 5000));
         assert_eq!(steps("short").len(), 30);
         assert_eq!(kept.len(), long.len() + 30);
+    }
+
+    #[test]
+    fn figures_are_cut_to_five_digits_and_counts_are_not() {
+        let value = serde_json::json!({ "a": [0.123456789, 123456789, "x"], "b": null });
+        assert_eq!(cut(value), serde_json::json!({ "a": [0.12346, 123456789, "x"], "b": null }));
     }
 
     #[test]

@@ -46,25 +46,25 @@ pub async fn run(lesson: Option<Lesson>, course: &mut Course<'_>, patch: &Value)
     }
 }
 
-/// A lesson's settings of this size, as JSON: what a patch may change.
+/// Whether a patch fits a lesson's settings.
 ///
 /// # Errors
-/// [`Error::Config`] if they cannot be written (never for the settings of this crate).
-pub fn settings(lesson: Lesson, size: Size) -> Result<Value> {
-    macro_rules! of {
+/// [`Error::Config`] says what does not.
+pub fn fits(lesson: Lesson, size: Size, patch: &Value) -> Result<()> {
+    macro_rules! fit {
         ($recipe:ident) => {
-            to_json(&super::$recipe::Settings::of(size))
+            patched(&super::$recipe::Settings::of(size), patch).map(drop)
         };
     }
     match lesson {
-        Lesson::ScalingLaws => of!(scaling_laws),
-        Lesson::Attention => of!(attention),
-        Lesson::FlashAttention => of!(flash_attention),
-        Lesson::FewShot => of!(few_shot),
-        Lesson::Sft => of!(sft),
-        Lesson::Rlhf => of!(rlhf),
-        Lesson::Dpo => of!(dpo),
-        Lesson::SpeculativeDecoding => of!(speculative_decoding),
+        Lesson::ScalingLaws => fit!(scaling_laws),
+        Lesson::Attention => fit!(attention),
+        Lesson::FlashAttention => fit!(flash_attention),
+        Lesson::FewShot => fit!(few_shot),
+        Lesson::Sft => fit!(sft),
+        Lesson::Rlhf => fit!(rlhf),
+        Lesson::Dpo => fit!(dpo),
+        Lesson::SpeculativeDecoding => fit!(speculative_decoding),
     }
 }
 
@@ -133,7 +133,8 @@ mod tests {
     fn every_lesson_has_settings_of_every_size() -> Result<()> {
         for lesson in Lesson::ALL {
             for size in [Size::Smoke, Size::Default, Size::Full] {
-                assert!(settings(lesson, size)?.is_object());
+                fits(lesson, size, &Value::Null)?;
+                assert!(fits(lesson, size, &json!({ "no such thing": 1 })).is_err());
             }
         }
         Ok(())

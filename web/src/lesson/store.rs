@@ -8,7 +8,7 @@ use super::wire::{FromCourse, Request, ToCourse};
 use super::worker::Worker;
 use crate::browser;
 use gradus_lessons::check::Check;
-use gradus_lessons::recipe::record::{Record, thin};
+use gradus_lessons::recipe::record::{Record, cut, thin};
 use gradus_lessons::recipe::{Lesson, Moment, Role};
 use js_sys::Uint8Array;
 use leptos::prelude::*;
@@ -311,7 +311,7 @@ impl LessonStore {
                 seconds,
                 moments: thin(moments),
                 checks,
-                figures,
+                figures: cut(figures),
             };
             self.keep(record, made, roles, zips);
         }

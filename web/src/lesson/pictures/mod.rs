@@ -57,3 +57,28 @@ pub(super) fn of(store: LessonStore) -> AnyView {
         Lesson::SpeculativeDecoding => view! { <speculative_decoding::Pictures store /> }.into_any(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::choices::Choices;
+    use super::*;
+    use gradus_lessons::recipe::{Size, runner};
+
+    #[test]
+    fn every_knob_turns_a_setting_that_exists() {
+        for lesson in Lesson::ALL {
+            for knob in knobs(lesson) {
+                assert!(knob.usual < knob.options.len(), "{}", knob.id);
+                for index in 0..knob.options.len() {
+                    let mut choices = Choices::default();
+                    choices.turn(knob, index);
+                    let patch = choices.patch(knobs(lesson));
+                    for size in [Size::Smoke, Size::Default] {
+                        let fits = runner::fits(lesson, size, &patch);
+                        assert!(fits.is_ok(), "{} {}: {fits:?}", lesson.slug(), knob.id);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -113,3 +113,24 @@ pub(super) fn bar(name: String, share: f64, color: usize, number: String) -> imp
         <li><span class="name">{name}</span><span class="track"><i style=format!("width: {width:.1}%; background: var(--s{color})")></i></span><span class="value">{number}</span></li>
     }
 }
+
+/// A curve as at most 40 means of equally many points: one batch’s number is mostly noise.
+pub(super) fn means(curve: &[(u64, f64)]) -> Vec<(f64, f64)> {
+    let mean = |c: &[(u64, f64)]| c.iter().map(|p| p.1).sum::<f64>() / c.len() as f64;
+    let points = curve.chunks(curve.len().div_ceil(40).max(1));
+    points.filter_map(|c| Some((c.last()?.0 as f64, mean(c)))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_curves_become_forty_means_and_short_ones_stay() {
+        let curve: Vec<_> = (1..=400).map(|i| (i, i as f64)).collect();
+        let smooth = means(&curve);
+        assert_eq!((smooth.len(), smooth[0], smooth[39]), (40, (10.0, 5.5), (400.0, 395.5)));
+        assert_eq!(means(&curve[..3]), [(1.0, 1.0), (2.0, 2.0), (3.0, 3.0)]);
+        assert!(means(&[]).is_empty());
+    }
+}

@@ -6,7 +6,7 @@ use super::super::chart::LineChart;
 use super::super::choices::Knob;
 use super::super::plot::{Axes, Picture, Series, Stroke};
 use super::curves::Curves;
-use super::parts::{Card, Shown, or_waiting, word};
+use super::parts::{Card, Shown, means, or_waiting, word};
 use crate::format::bytes;
 use gradus_core::train::{Answer, ModelBytes};
 use gradus_lessons::recipe::Role;
@@ -61,8 +61,10 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
         levels: Vec::new(),
     };
     let judge = Signal::derive(move || {
-        drawn(vec![line("reward", "accuracy", "on the batch", 1)].into_iter().map(smooth).collect())
+        let accuracy = store.state.with(|s| means(s.curve("reward", "accuracy")));
+        drawn(vec![Series { name: "on the batch".into(), points: accuracy, color: 1, ..Series::default() }])
     });
+
     let truth = Signal::derive(move || {
         drawn(vec![line("ppo", "gold", "gold, with KL", 1), line("ppo-hacked", "gold", "gold, without", 2)])
     });
@@ -80,7 +82,7 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
         ])
     });
     view! {
-        <Card title="The judge learns" aside="share of pairs whose chosen answer scores higher, means of 20 steps">
+        <Card title="The judge learns" aside="share of pairs whose chosen answer scores higher; means over steps">
             <LineChart title="The judge learns" picture=judge
                 axes=Axes { x: "step of the reward model", y: "accuracy on the batch", log_x: false, log_y: false } />
         </Card>
@@ -101,13 +103,6 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
         <Memory figures />
         <Curves store first="objective/rlhf_reward" />
     }
-}
-
-/// Means of twenty points.
-fn smooth(mut series: Series) -> Series {
-    let mean = |c: &[(f64, f64)]| (c[c.len() - 1].0, c.iter().map(|p| p.1).sum::<f64>() / c.len() as f64);
-    series.points = series.points.chunks(20).map(mean).collect();
-    series
 }
 
 /// Gold reward against the distance travelled, and Gao's form.

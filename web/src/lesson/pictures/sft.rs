@@ -5,10 +5,10 @@ use super::super::chart::LineChart;
 use super::super::choices::Knob;
 use super::super::plot::{Axes, Picture, Series};
 use super::curves::Curves;
+use super::parts::{Shown, means};
 use gradus_lessons::recipe::Role;
 use gradus_lessons::recipe::sft::{Figures, Variant};
 use leptos::prelude::*;
-use std::sync::Arc;
 
 /// What a learner can turn.
 pub(super) const KNOBS: &[Knob] = &[
@@ -52,7 +52,7 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
         store.state.with(|s| {
             let series = WAYS.iter().enumerate().map(|(i, name)| Series {
                 name: label(name).into(),
-                points: smooth(s.curve(name, "completion_loss")),
+                points: means(s.curve(name, "completion_loss")),
                 color: i + 1,
                 ..Series::default()
             });
@@ -62,7 +62,7 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
     view! {
         <Weights figures />
         <section class="card" aria-labelledby="sft-loss">
-            <header><h2 id="sft-loss">"Loss on the answers"</h2><small>"four ways, each point the mean of 10 steps"</small></header>
+            <header><h2 id="sft-loss">"Loss on the answers"</h2><small>"four ways, means over steps"</small></header>
             <LineChart title="Loss on the answers" picture=loss
                 axes=Axes { x: "step", y: "loss on the answers’ tokens, nats a token", log_x: false, log_y: true } />
         </section>
@@ -83,17 +83,9 @@ fn label(name: &str) -> &str {
     }
 }
 
-/// Means over ten steps: the loss of one batch is mostly noise.
-fn smooth(curve: &[(u64, f64)]) -> Vec<(f64, f64)> {
-    let mean = |c: &[(u64, f64)]| c.iter().map(|p| p.1).sum::<f64>() / c.len() as f64;
-    curve.chunks(10).filter_map(|c| Some((c.last()?.0 as f64, mean(c)))).collect()
-}
-
-type Shown = Memo<Option<Arc<Figures>>>;
-
 /// One pair, token by token, by whether its tokens bear loss.
 #[component]
-fn Weights(figures: Shown) -> impl IntoView {
+fn Weights(figures: Shown<Figures>) -> impl IntoView {
     let masked = RwSignal::new(true);
     let pair = move || {
         let words = |text: &String| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
@@ -133,7 +125,7 @@ fn Weights(figures: Shown) -> impl IntoView {
 
 /// Held-out questions and what each model makes of them.
 #[component]
-fn Answers(figures: Shown) -> impl IntoView {
+fn Answers(figures: Shown<Figures>) -> impl IntoView {
     let index = RwSignal::new(0_usize);
     let count = move || figures.with(|f| f.as_ref().map_or(0, |f| f.questions.len()));
     let turn = move |_| index.update(|i| *i = (*i + 1) % count().max(1));
@@ -179,7 +171,7 @@ fn plain(answer: &str) -> String {
 
 /// What each way gains and costs.
 #[component]
-fn Forgetting(figures: Shown) -> impl IntoView {
+fn Forgetting(figures: Shown<Figures>) -> impl IntoView {
     let rows = move || {
         let figures = figures.get()?;
         let most = figures.variants.iter().map(|v| v.forgetting).fold(1e-6, f64::max);
@@ -225,12 +217,6 @@ fn forgotten(variant: &Variant, most: f64) -> impl IntoView + use<> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn curves_are_smoothed_by_tens() {
-        let curve: Vec<_> = (1..=25).map(|i| (i, i as f64)).collect();
-        assert_eq!(smooth(&curve), [(10.0, 5.5), (20.0, 15.5), (25.0, 23.0)]);
-    }
 
     #[test]
     fn an_answer_is_compared_without_its_end() {

@@ -1,0 +1,68 @@
+//! Makes what comes with the page: the models of the default course and a recorded run of each lesson.
+
+use crate::site::checked;
+use anyhow::{Context, Result};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// Where it is kept, from the repository's root.
+pub(crate) const SHIPPED: &str = "lessons/shipped";
+/// Seed of all that is shipped.
+const SEED: &str = "1";
+/// Each lesson and the models that its run begins from, as on the page.
+const RUNS: [(&str, &[&str]); 8] = [
+    ("sft", &["base"]),
+    ("rlhf", &["base"]),
+    ("dpo", &["base", "rl-start", "reward", "ppo"]),
+    ("speculative-decoding", &["base"]),
+    ("flash-attention", &[]),
+    ("scaling-laws", &[]),
+    ("attention", &[]),
+    ("few-shot", &[]),
+];
+
+/// Runs the base model and all lessons on the CPU device, from fixed seeds (about 20 minutes on one core), and
+/// replaces `lessons/shipped`. A lesson whose checks fail is shipped as it is: the page shows which.
+pub(crate) fn ship() -> Result<()> {
+    checked(Command::new("cargo").args(["build", "--release", "-p", "gradus-lessons"]))?;
+    let work = Path::new("target/ship");
+    let (models, runs) = (work.join("models"), Path::new(SHIPPED).join("runs"));
+    fs::create_dir_all(&runs)?;
+    if !models.join("base").is_dir() {
+        run("base", None, &models, &[])?;
+    }
+    for (lesson, needs) in RUNS {
+        let from = work.join(lesson);
+        for role in needs {
+            copy(&models.join(role), &from.join(role)).with_context(|| format!("{lesson} needs {role}"))?;
+        }
+        let record = runs.join(lesson).with_extension("json");
+        let from = (!needs.is_empty()).then_some(from.as_path());
+        run(lesson, from, &models, &["--record", &record.to_string_lossy(), "--zips", SHIPPED])?;
+    }
+    Ok(())
+}
+
+fn run(lesson: &str, from: Option<&Path>, out: &Path, more: &[&str]) -> Result<()> {
+    let mut command = Command::new("target/release/gradus");
+    command.args(["run", lesson, "--size", "default", "--seed", SEED, "--device", "cpu", "--out"]).arg(out);
+    if let Some(from) = from {
+        command.arg("--from").arg(from);
+    }
+    let status = command.args(more).status().context("target/release/gradus cannot be started")?;
+    if !status.success() {
+        println!("{lesson}: not all checks pass; see above");
+    }
+    Ok(())
+}
+
+/// Copies the files of a folder.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from).with_context(|| format!("{} is missing", from.display()))? {
+        let entry = entry?;
+        fs::copy(entry.path(), to.join(entry.file_name()))?;
+    }
+    Ok(())
+}
