@@ -228,7 +228,7 @@ pub(super) fn draw(
         area.draw(&PathElement::new([(left, y), (right, y)], line(palette.line, 1.0)))?;
         area.draw_text(&name, &text(palette.soft, HPos::Right, VPos::Center), (left - px(6.0), y))?;
     }
-    for (value, name) in marks(x_range, axes.log_x, ((right - left) / px(84.0).max(1)) as usize) {
+    for (value, name) in marks(x_range, axes.log_x, ((right - left) / px(64.0).max(1)) as usize) {
         let x = at_x(value);
         area.draw(&PathElement::new([(x, bottom), (x, bottom + px(4.0))], line(palette.line, 1.0)))?;
         area.draw_text(&name, &text(palette.soft, HPos::Center, VPos::Top), (x, bottom + px(6.0)))?;

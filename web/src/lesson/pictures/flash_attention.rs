@@ -61,7 +61,7 @@ struct Walk {
 /// All steps on random Q, K and V of variance 1.
 fn walk(problem: Problem, tiles: Tiles) -> Walk {
     let mut rng = Rng::at(1, Stream::Sample, 7);
-    let mut draw = || (0..problem.n * problem.d).map(|_| f64::from(rng.normal())).collect::<Vec<_>>();
+    let mut draw = || (0..problem.n * problem.d).map(|_| rng.normal()).collect::<Vec<_>>();
     let (q, k, v) = (draw(), draw(), draw());
     let inputs = Inputs { problem, q: &q, k: &k, v: &v };
     let steps = forward(inputs, tiles).map(Iterator::collect).unwrap_or_default();

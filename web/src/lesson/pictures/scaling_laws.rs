@@ -85,10 +85,8 @@ fn curves(state: &State) -> Picture {
             training.chunks(20).filter_map(|c| Some((at(c.last()?.0)?, mean(c)))).collect()
         };
         let size = state.curve(&run.name, "num_parameters").last().map(|p| p.1);
-        let name = size.map_or_else(
-            || format!("width {}", run.name.trim_start_matches('d')),
-            |n| crate::format::short(n),
-        );
+        let name =
+            size.map_or_else(|| format!("width {}", run.name.trim_start_matches('d')), crate::format::short);
         Series { name, points, stroke: Stroke::Joined, color: i + 1 }
     });
     Picture { series: series.collect(), levels: Vec::new() }
