@@ -105,6 +105,44 @@ lessons! {
 }
 
 #[test]
+fn counters_hold_on_webgpu_in_the_tab() -> Result<()> {
+    let (_server, browser) = open("lesson/flash-attention/?size=smoke&device=gpu")?;
+    browser.click("run")?;
+    phase(&browser, "['running']", SOON)?;
+    ensure!(phase(&browser, "['done', 'failed']", RUN)? == "done", "{:?}", browser.text("failure"));
+    let device = browser.script("return document.querySelector('#device-place').textContent")?;
+    ensure!(device.as_str().is_some_and(|d| d.contains("WebGPU")), "it ran on {device}");
+    let done = rows(&browser)?;
+    let counted = done.iter().find(|r| r.0 == "counts-equal-formulas");
+    ensure!(counted.is_some_and(|r| r.1 == "pass"), "{done:?}");
+    Ok(())
+}
+
+#[test]
+fn the_laboratory_works_by_keyboard() -> Result<()> {
+    let (_server, browser) = open("lesson/flash-attention/?size=smoke&device=cpu")?;
+    // Everything that can be pressed can be reached, and has a name.
+    let nameless = browser.script(
+        "return [...document.querySelectorAll('button, a[href], input, select, summary')]\
+         .filter(e => e.tabIndex < 0 || !(e.textContent.trim() || e.getAttribute('aria-label') || e.labels?.length))\
+         .map(e => e.outerHTML.slice(0, 120))",
+    )?;
+    ensure!(nameless == serde_json::json!([]), "controls without a name, or out of reach: {nameless}");
+    browser.script("document.querySelector('[data-testid=run]').focus()")?;
+    let key = |name: &str, text: &str, code: u32| -> Result<()> {
+        for kind in ["keyDown", "keyUp"] {
+            let text = if kind == "keyDown" { text } else { "" };
+            let event = serde_json::json!({ "type": kind, "key": name, "code": name, "text": text, "windowsVirtualKeyCode": code });
+            browser.devtools("Input.dispatchKeyEvent", event)?;
+        }
+        Ok(())
+    };
+    key("Enter", "\r", 13)?;
+    phase(&browser, "['done']", RUN)?;
+    Ok(())
+}
+
+#[test]
 fn a_run_waits_steps_and_stops() -> Result<()> {
     let (_server, browser) = open("lesson/few-shot/?size=smoke&device=cpu")?;
     browser.click("step")?;

@@ -90,7 +90,7 @@ pub(super) fn Number(
                         value.set(*v);
                     }
                 } />
-            <input type="number" min=choices[0].to_string() max=choices[choices.len() - 1].to_string()
+            <input type="number" aria-label=label min=choices[0].to_string() max=choices[choices.len() - 1].to_string()
                 prop:value=move || value.get().to_string()
                 on:change=move |e| {
                     if let Ok(v) = event_target_value(&e).parse::<usize>() {

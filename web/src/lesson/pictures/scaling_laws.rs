@@ -206,7 +206,7 @@ fn Planner(figures: Shown<Figures>) -> impl IntoView {
                 <input type="range" min="12" max="27" step="0.05" aria-label="budget, powers of ten"
                     prop:value=move || budget.get().log10().to_string()
                     on:input=move |e| slid(event_target_value(&e)) />
-                <input type="text" inputmode="decimal" prop:value=move || typed.get() aria-invalid=move || wrong().to_string()
+                <input type="text" inputmode="decimal" aria-label="budget C, operations" prop:value=move || typed.get() aria-invalid=move || wrong().to_string()
                     on:change=move |e| {
                         typed.set(event_target_value(&e));
                         if let Some(c) = typed.with_untracked(|t| parse(t)) { budget.set(c) }
