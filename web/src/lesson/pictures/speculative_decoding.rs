@@ -186,7 +186,7 @@ fn PerCall(figures: Shown<Figures>) -> impl IntoView {
             <LineChart title="Tokens for each call of the target" picture
                 empty="After the run: how many tokens one call of the target yields."
                 axes=Axes { x: "guesses a round, K", y: "tokens a call", log_x: false, log_y: false } />
-            <p class="note">"Names such as 1x16 are drafts: 1 layer, 16 channels. The target has 3 layers and 64 channels."</p>
+            {or_waiting(figures, "", |f| view! { <p class="note">{format!("Names such as 1x16 are drafts: 1 layer, 16 channels. The target has {} parameters.", crate::format::grouped(f.target_parameters))}</p> })}
         </Card>
     }
 }
