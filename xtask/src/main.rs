@@ -1,5 +1,6 @@
 //! The repository's commands. `cargo xtask help` lists them.
 
+mod bench;
 mod check;
 mod prose;
 mod setup;
@@ -7,6 +8,7 @@ mod ship;
 mod site;
 mod tally;
 mod tiers;
+mod worker;
 
 use anyhow::{Result, bail};
 use lexopt::prelude::*;
@@ -20,6 +22,7 @@ Usage: cargo xtask COMMAND
   serve [--port N]          build the site and serve it on localhost (8080, or the next free port)
   build [--public-url URL]  build the static site into dist/ (URL: where it will live; default ./)
   test  [--tier NAME]       run the tests: cpu, gpu, browser, e2e; all four unless one is named
+  bench [ARGUMENTS]         time the engine and its peers (`bench --help` lists what can be timed)
   check                     formatting, clippy, shaders, documentation
   setup [--tests]           install what building needs, and with --tests what testing needs
   ship                      make the models and recorded runs that come with the page anew (20 minutes)
@@ -50,8 +53,12 @@ fn main() -> ExitCode {
 
 /// Runs the command; `false` when it ran to its end and found something wrong.
 fn run() -> Result<bool> {
-    let (command, options) = parse(lexopt::Parser::from_env())?;
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     std::env::set_current_dir(root())?;
+    if arguments.first().is_some_and(|first| first == "bench") {
+        return bench::run(&arguments[1..]);
+    }
+    let (command, options) = parse(lexopt::Parser::from_args(arguments))?;
     let public_url = options.public_url.as_deref().unwrap_or("./");
     match command.as_str() {
         "help" => print!("{HELP}"),

@@ -28,6 +28,18 @@ impl SiteServer {
     /// # Errors
     /// When the folder holds no `index.html` or the port is taken.
     pub fn start(folder: &Path, port: u16) -> Result<Self> {
+        Self::serve(folder, port, false)
+    }
+
+    /// As [`start`](Self::start), with the two headers under which browsers allow shared memory.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_isolated(folder: &Path, port: u16) -> Result<Self> {
+        Self::serve(folder, port, true)
+    }
+
+    fn serve(folder: &Path, port: u16, isolated: bool) -> Result<Self> {
         if !folder.join("index.html").is_file() {
             bail!("{} holds no site: run `cargo xtask build` first", folder.display());
         }
@@ -42,7 +54,7 @@ impl SiteServer {
                 std::thread::spawn(move || {
                     while let Ok(request) = server.recv() {
                         // A browser that hangs up in the middle is no fault of ours.
-                        let _ = answer(request, &folder);
+                        let _ = answer(request, &folder, isolated);
                     }
                 })
             })
@@ -89,21 +101,25 @@ impl Drop for SiteServer {
     }
 }
 
-fn answer(request: Request, folder: &Path) -> io::Result<()> {
+fn answer(request: Request, folder: &Path, isolated: bool) -> io::Result<()> {
     if !matches!(request.method(), Method::Get | Method::Head) {
         return request.respond(Response::empty(405));
     }
     let url = request.url().to_owned();
     let path = url.split(['?', '#']).next().unwrap_or_default();
     match find(folder, path) {
-        Found::File(file) => send(request, &file, 200),
+        Found::File(file) => send(request, &file, 200, isolated),
         // Relative links in a folder's page need the slash.
         Found::Folder => {
             request.respond(Response::empty(301).with_header(header("Location", &format!("{path}/"))))
         }
         Found::Nothing => {
             let page = folder.join("404.html");
-            if page.is_file() { send(request, &page, 404) } else { request.respond(Response::empty(404)) }
+            if page.is_file() {
+                send(request, &page, 404, isolated)
+            } else {
+                request.respond(Response::empty(404))
+            }
         }
     }
 }
@@ -149,14 +165,18 @@ fn percent_decode(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-fn send(request: Request, file: &Path, status: u16) -> io::Result<()> {
+fn send(request: Request, file: &Path, status: u16, isolated: bool) -> io::Result<()> {
     // The length is sent, so that the page can show how far a download has got.
     let length = fs::metadata(file)?.len() as usize;
-    let headers = vec![
+    let mut headers = vec![
         header("Content-Type", media_type(file)),
         header("Cache-Control", "no-store"),
         header("X-Content-Type-Options", "nosniff"),
     ];
+    if isolated {
+        headers.push(header("Cross-Origin-Opener-Policy", "same-origin"));
+        headers.push(header("Cross-Origin-Embedder-Policy", "require-corp"));
+    }
     request.respond(
         Response::new(status.into(), headers, File::open(file)?, Some(length), None)
             .with_chunked_threshold(usize::MAX),

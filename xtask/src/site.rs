@@ -9,6 +9,7 @@
 
 use crate::prose::{self, Glossary, escape};
 use crate::ship::SHIPPED;
+use crate::worker::Worker;
 use crate::{setup, setup::Tools};
 use anyhow::{Context, Result, bail};
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -41,6 +42,8 @@ pub(crate) fn build(tools: &Tools, public_url: &str) -> Result<()> {
             // Trunk takes only `true` and `false` here and stops at the customary `1`.
             .env_remove("NO_COLOR"),
     )?;
+    Worker { package: "gradus-web", bin: "worker", features: "worker", relaxed: true }
+        .build(tools, Path::new(DIST))?;
     finish(Path::new(DIST))
 }
 

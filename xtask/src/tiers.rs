@@ -14,10 +14,14 @@ use std::time::{Duration, Instant};
 
 /// The packages whose tests run natively. They are always built together, so that cargo settles on one
 /// set of features and compiles each dependency once.
-const NATIVE: [&str; 5] = ["gradus-core", "gradus-lessons", "gradus-web", "gradus-tests", "xtask"];
+const NATIVE: [&str; 6] =
+    ["gradus-core", "gradus-lessons", "gradus-web", "gradus-tests", "xtask", "gradus-bench"];
 
 /// Packages with documentation tests.
 const DOCUMENTED: [&str; 2] = ["gradus-core", "gradus-lessons"];
+
+/// The test of the CPU device in the browser, which is run for both builds of the worker.
+const CPU_IN_BROWSER: &str = "browser_cpu";
 
 /// Seconds that one browser test file may take; the runner's own limit, 20, is for tests without a model.
 const BROWSER_TIMEOUT: &str = "600";
@@ -121,7 +125,15 @@ fn run_tier(tier: Tier, tools: &Tools, targets: &[Target]) -> Result<Tally> {
         _ if tests.is_empty() => Ok(Tally::default()),
         // Output is shown, for the adapters' names are in it.
         Tier::Gpu => tally::run(native(tests).args(["--", "--nocapture"])),
-        Tier::Browser => tally::run(&mut browser(tools, tests)?),
+        Tier::Browser => {
+            let mut tally = tally::run(browser(tools, tests)?.args(["--", "--nocapture"]))?;
+            // The worker's second build has other kernels on the processor.
+            let cpu: Vec<_> = tests.iter().copied().filter(|test| test.name == CPU_IN_BROWSER).collect();
+            let mut relaxed = browser(tools, &cpu)?;
+            crate::worker::relaxed(&mut relaxed);
+            tally.add(tally::run(relaxed.args(["--", "--nocapture"]))?);
+            Ok(tally)
+        }
         Tier::E2e => {
             site::build(tools, "./")?;
             // One at a time: each drives a browser that trains a model.
@@ -153,7 +165,6 @@ fn browser(tools: &Tools, tests: &[&Target]) -> Result<Command> {
     command.args(["test", "--no-fail-fast", "--target", "wasm32-unknown-unknown"]);
     command.args(packages.iter().flat_map(|package| ["--package", package]));
     command.args(tests.iter().flat_map(|test| ["--test", &test.name]));
-    command.args(["--", "--nocapture"]);
     command
         .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", setup::test_runner(tools)?)
         .env("CHROMEDRIVER", setup::chromedriver(tools)?)

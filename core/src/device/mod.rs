@@ -11,6 +11,15 @@ use std::future::Future;
 use std::ops::Range;
 use std::pin::Pin;
 
+/// A device's limits, as measured: a yardstick for benchmarks.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ceiling {
+    /// Floating-point operations a second in f32, of fused multiply-adds that never leave the registers.
+    pub flops: f64,
+    /// Bytes a second, read and written, of a long copy.
+    pub bytes: f64,
+}
+
 /// A plan compiled on one device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Program(pub(crate) usize);

@@ -58,17 +58,18 @@ impl FlashAttention {
                     F::gemm([rows, columns, d], (&q, [d, 1]), (&k, [1, d]), (&mut scores, columns), false);
                     for r in 0..rows {
                         let line = &mut scores[r * columns..][..columns];
-                        let (seen, unseen) =
-                            line.split_at_mut(seen(queries.start + r, &keys, self.form.causal));
-                        unseen.fill(F::zero());
-                        if seen.is_empty() {
+                        let seen = seen(queries.start + r, &keys, self.form.causal);
+                        if seen == 0 {
+                            line.fill(F::zero());
                             continue;
                         }
-                        let largest = m[r].max(F::largest(seen) * scale);
+                        // e^−∞ is 0: whole lines keep their loops free of ragged ends.
+                        line[seen..].fill(F::neg_infinity());
+                        let largest = m[r].max(F::largest(line) * scale);
                         let rescale = (m[r] - largest).expo();
                         m[r] = largest;
-                        seen.iter_mut().for_each(|x| *x = (*x * scale - largest).expo());
-                        l[r] = l[r] * rescale + F::total(seen);
+                        line.iter_mut().for_each(|x| *x = (*x * scale - largest).expo());
+                        l[r] = l[r] * rescale + F::total(line);
                         sum[r * d..][..d].iter_mut().for_each(|o| *o *= rescale);
                     }
                     F::gemm([rows, d, columns], (&scores, [columns, 1]), (&v, [d, 1]), (&mut sum, d), true);

@@ -134,12 +134,12 @@ impl<'a, F: Real> Pair<'a, F> {
             let seen = seen(row, keys, self.causal);
             let (p, ds) = (&mut self.p[r * columns..][..columns], &mut self.ds[r * columns..][..columns]);
             let (lse, delta) = (self.lse[r], self.delta[r]);
-            for (p, ds) in p[..seen].iter_mut().zip(&mut ds[..seen]) {
+            // e^−∞ is 0: whole lines keep the loop free of ragged ends.
+            p[seen..].fill(F::neg_infinity());
+            for (p, ds) in p.iter_mut().zip(ds) {
                 *p = (*p * scale - lse).expo();
                 *ds = scale * *p * (*ds - delta);
             }
-            p[seen..].fill(F::zero());
-            ds[seen..].fill(F::zero());
         }
     }
 }

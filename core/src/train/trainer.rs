@@ -61,6 +61,7 @@ pub struct Trainer {
     update: Program,
     validate: Program,
     validation: (usize, usize),
+    dispatches: usize,
     average: Option<Averaging>,
 }
 
@@ -105,9 +106,10 @@ impl Trainer {
         let windows = 1 + (material.validation.len().saturating_sub(model.n_positions + 1)) / material.stride;
         let windows = windows.min(VALIDATION_WINDOWS);
         let batch = train.batch.min(windows);
-        let micro =
-            device.compile(micro_plan(architecture, model, train, &params, &material.training, false)?)?;
-        let update = device.compile(update_plan("", train, &params, 1)?)?;
+        let micro = micro_plan(architecture, model, train, &params, &material.training, false)?;
+        let update = update_plan("", train, &params, 1)?;
+        let dispatches = train.accumulate * micro.steps.len() + update.steps.len();
+        let (micro, update) = (device.compile(micro)?, device.compile(update)?);
         let validate = device.compile(validation_plan(architecture, model, &params, &material, batch)?)?;
         device.write("validation", 0, &Data::U32(material.validation))?;
         if let Training::Text(tokens) = &material.training {
@@ -128,6 +130,7 @@ impl Trainer {
             update,
             validate,
             validation: (batch, windows / batch),
+            dispatches,
             average: None,
         })
     }
@@ -253,6 +256,11 @@ impl Trainer {
     /// Tokens a step learns from.
     pub fn tokens_per_step(&self) -> u64 {
         (self.train.accumulate * self.train.batch * self.model.n_positions) as u64
+    }
+
+    /// Kernel launches of a step.
+    pub fn dispatches_per_step(&self) -> usize {
+        self.dispatches
     }
 
     /// How many steps can go into one submission.

@@ -3,6 +3,8 @@
 
 mod gemm;
 mod io;
+#[cfg(any(test, target_arch = "wasm32"))]
+mod product;
 mod profile;
 mod real;
 pub(crate) mod simd;

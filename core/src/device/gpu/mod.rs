@@ -6,6 +6,7 @@
 //! call: no call panics.
 
 mod buffers;
+mod ceiling;
 mod faults;
 mod open;
 mod program;

@@ -43,7 +43,7 @@ impl Gpu {
 
     /// Takes the staging buffer, or makes a larger one. It comes back only after a read that went
     /// through, so that an abandoned read cannot leave a mapped buffer behind.
-    fn staging(&mut self, size: u64) -> wgpu::Buffer {
+    pub(super) fn staging(&mut self, size: u64) -> wgpu::Buffer {
         match self.staging.take() {
             Some(buffer) if buffer.size() >= size => buffer,
             old => {

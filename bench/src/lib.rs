@@ -1,0 +1,78 @@
+//! Times the engine as the page runs it: the same release build, in a worker of the same browser, through the
+//! same [`Trainer`](gradus_core::train::Trainer). One [`Request`] in, rows of JSON out; nothing here knows whether
+//! it runs natively or in a tab.
+
+mod ceiling;
+mod shape;
+mod training;
+
+pub use shape::Shape;
+
+use gradus_core::device::Device;
+use gradus_core::device::cpu::{Cpu, Profile};
+use gradus_core::device::gpu::Gpu;
+use gradus_core::{Error, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use std::time::Instant;
+#[cfg(target_arch = "wasm32")]
+pub(crate) use web_time::Instant;
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum What {
+    /// A training step: forward, backward, clip, AdamW.
+    Training,
+}
+
+/// One measurement.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// What is measured.
+    pub what: What,
+    /// On WebGPU (natively Vulkan, Metal or DirectX 12), or on the processor.
+    pub gpu: bool,
+    /// Under this name the device stands in the rows: wasm, webgpu, cpu, vulkan.
+    pub label: String,
+    /// The model and its batch.
+    pub shape: Shape,
+    /// Samples of which the median is taken.
+    pub steps: usize,
+    /// Also where a step's time goes, op by op (CPU only).
+    pub profile: bool,
+}
+
+/// Measures; each row is one JSON object.
+///
+/// # Errors
+/// [`Error::Config`] for a shape that the engine does not take, and the device's errors.
+pub async fn measure(request: &Request) -> Result<Vec<Value>> {
+    match request.what {
+        What::Training => training::measure(request).await,
+    }
+}
+
+/// The device of a request, and its profile if one is asked for.
+pub(crate) async fn open(request: &Request) -> Result<(Box<dyn Device>, Option<Profile>)> {
+    Ok(if request.gpu {
+        (Box::new(Gpu::open().await?), None)
+    } else if request.profile {
+        let (cpu, profile) = Cpu::<f32>::profiled();
+        (Box::new(cpu), Some(profile))
+    } else {
+        (Box::new(Cpu::<f32>::new()), None)
+    })
+}
+
+/// A row as JSON.
+pub(crate) fn row(row: &impl Serialize) -> Result<Value> {
+    serde_json::to_value(row).map_err(|e| Error::Device(format!("a row cannot be written: {e}")))
+}
+
+/// The middle of some numbers.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}

@@ -1,0 +1,138 @@
+//! Times a training step in the page's steady state.
+
+use crate::{Instant, Request, Shape, ceiling, median, open, row};
+use gradus_core::Result;
+use gradus_core::data::{Material, Training};
+use gradus_core::device::cpu::Profile;
+use gradus_core::device::gpu::Gpu;
+use gradus_core::protocol::{Attention, ModelConfig};
+use gradus_core::text::Tokenizer;
+use gradus_core::train::{Trainer, step_cost};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// Tokens of the text that windows are drawn from.
+const TEXT: usize = 1 << 16;
+/// What the page puts into one submission, in milliseconds.
+const SUBMISSION: f64 = 50.0;
+
+/// A row of the benchmark; the peers' rows have the first eight keys.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row<'a> {
+    peer: &'static str,
+    device: &'a str,
+    shape: &'a str,
+    params: u64,
+    ms_per_step: f64,
+    tokens_per_second: f64,
+    first_loss: f32,
+    last_loss: f32,
+    /// Floating-point operations of a step: those of its matrix products, attention without what is masked.
+    flops: f64,
+    /// Bytes that the device holds.
+    bytes: u64,
+    dispatches: usize,
+    /// Operations a second of fused multiply-adds that never leave the registers, in this run.
+    ceiling_flops: f64,
+    /// Bytes a second of a copy, read and written, in this run.
+    ceiling_bytes: f64,
+    /// flops a second as a share of `ceilingFlops`.
+    fraction: f64,
+    adapter: String,
+}
+
+pub(crate) async fn measure(request: &Request) -> Result<Vec<Value>> {
+    let Request { shape, steps, .. } = request;
+    let (device, profile) = open(request).await?;
+    let (adapter, model) = (device.name(), shape.model());
+    let mut trainer = Trainer::new(device, &model, &shape.train(), 1, material(shape)?)?;
+    trainer.init()?;
+    let first_loss = one(&mut trainer, 1).await?.1;
+    let (warm, _) = one(&mut trainer, 1).await?;
+    let together = ((SUBMISSION / warm) as u64).clamp(1, trainer.most_steps());
+    one(&mut trainer, together).await?;
+    if let Some(profile) = &profile {
+        profile.reset();
+    }
+    let (mut times, mut last_loss) = (Vec::new(), first_loss);
+    for _ in 0..(*steps).max(1) {
+        let (time, loss) = one(&mut trainer, together).await?;
+        times.push(time);
+        last_loss = loss;
+    }
+    let ms_per_step = median(times.clone());
+    // What any implementation has to do: flash attention's second look at the scores is not counted.
+    let counted = ModelConfig { attention: Attention::Materialised, ..model.clone() };
+    let flops = step_cost(&counted, shape.batch, shape.context)?.step() as f64;
+    let (bytes, dispatches) = (trainer.device.bytes(), trainer.dispatches_per_step());
+    let params = model.parameters();
+    drop(trainer);
+    let ceiling = if request.gpu { Gpu::open().await?.ceiling().await? } else { ceiling::cpu() };
+    let mut rows = vec![row(&Row {
+        peer: "gradus",
+        device: &request.label,
+        shape: &shape.name,
+        params,
+        ms_per_step,
+        tokens_per_second: shape.tokens() as f64 / ms_per_step * 1e3,
+        first_loss,
+        last_loss,
+        flops,
+        bytes,
+        dispatches,
+        ceiling_flops: ceiling.flops,
+        ceiling_bytes: ceiling.bytes,
+        fraction: flops / (ms_per_step * 1e-3) / ceiling.flops,
+        adapter,
+    })?];
+    if let Some(profile) = profile {
+        rows.extend(breakdown(&profile, (times.len() as u64 * together) as f64));
+    }
+    Ok(rows)
+}
+
+/// Milliseconds a step of `steps` steps in one submission, and the loss of the last.
+async fn one(trainer: &mut Trainer, steps: u64) -> Result<(f64, f32)> {
+    let start = Instant::now();
+    trainer.submit(steps)?;
+    let measured = trainer.collect().await?;
+    let time = start.elapsed().as_secs_f64() * 1e3 / steps as f64;
+    Ok((time, measured.last().map_or(f32::NAN, |m| m.loss)))
+}
+
+/// Where a step's time goes; GFLOP/s of ops that are products.
+fn breakdown(profile: &Profile, steps: f64) -> Vec<Value> {
+    let spent = profile.spent();
+    let total: f64 = spent.iter().map(|(_, s)| s.time.as_secs_f64()).sum();
+    spent
+        .iter()
+        .map(|(op, s)| {
+            let seconds = s.time.as_secs_f64();
+            json!({
+                "op": op,
+                "msPerStep": seconds * 1e3 / steps,
+                "share": seconds / total,
+                "calls": s.calls as f64 / steps,
+                "gflops": s.flops / seconds * 1e-9,
+            })
+        })
+        .collect()
+}
+
+/// A text of random tokens, which is what the peers learn too.
+fn material(shape: &Shape) -> Result<Material> {
+    let mut state = 1_u64;
+    let mut token = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 33) % shape.vocab as u64) as u32
+    };
+    Ok(Material {
+        tokenizer: Tokenizer::words(&["<eos>"])?,
+        training: Training::Text((0..TEXT).map(|_| token()).collect()),
+        validation: (0..=shape.context).map(|_| token()).collect(),
+        stride: shape.context + 1,
+        floor: None,
+        bigram: None,
+    })
+}

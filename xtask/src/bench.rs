@@ -1,0 +1,46 @@
+//! `cargo xtask bench`: builds the engine as the site is built, and times it.
+
+use crate::setup::{self, Tools};
+use crate::worker::Worker;
+use anyhow::{Context, Result};
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// The arguments go to the benchmark's own command line. `false` if it failed.
+pub(crate) fn run(arguments: &[OsString]) -> Result<bool> {
+    let tools = setup::for_building()?;
+    setup::for_testing(&tools)?;
+    let site = setup::target_dir().join("bench-site");
+    fs::create_dir_all(&site)?;
+    build(&tools, &site, arguments.iter().any(|a| a == "compare"))?;
+    let mut command = Command::new("cargo");
+    command.args(["run", "--quiet", "--release", "-p", "gradus-bench", "--bin", "gradus-bench", "--"]);
+    command.env("GRADUS_BENCH_SITE", &site).env("CHROMEDRIVER", setup::chromedriver(&tools)?);
+    Ok(command.args(arguments).status()?.success())
+}
+
+/// Fills the folder that the browser is given.
+fn build(tools: &Tools, site: &Path, peers: bool) -> Result<()> {
+    for relaxed in [false, true] {
+        Worker { package: "gradus-bench", bin: "bench_worker", features: "", relaxed }.build(tools, site)?;
+    }
+    fs::copy("web/worker_loader.js", site.join("worker_loader.js"))?;
+    fs::copy("bench/page/index.html", site.join("index.html"))?;
+    let folder = site.join("peers");
+    fs::create_dir_all(&folder)?;
+    for entry in fs::read_dir("bench/peers")? {
+        let entry = entry?;
+        fs::copy(entry.path(), folder.join(entry.file_name()))?;
+    }
+    if peers && !folder.join("node_modules").is_dir() {
+        let npm = Command::new("npm")
+            .args(["install", "--no-audit", "--no-fund", "--no-package-lock"])
+            .current_dir(&folder)
+            .status();
+        let done = npm.context("no npm: the peers are JavaScript packages; install Node.js")?;
+        anyhow::ensure!(done.success(), "npm could not install the peers");
+    }
+    Ok(())
+}
