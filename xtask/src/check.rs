@@ -5,7 +5,7 @@ use anyhow::Result;
 use std::process::Command;
 
 /// Packages that are compiled to wasm.
-const WASM: [&str; 4] = ["--package", "gradus-core", "--package", "gradus-web"];
+const WASM: [&str; 6] = ["--package", "gradus-core", "--package", "gradus-web", "--package", "gradus-bench"];
 
 /// Runs all checks, whatever becomes of each, and says which failed; `false` if one did.
 pub(crate) fn run() -> Result<bool> {

@@ -205,7 +205,7 @@ fn outcomes(kept: &Optimised, hacked: &Optimised, labels: f64, agreed: Agreement
     let end = means.last().copied().unwrap_or(nothing);
     let own = windows(&kept.curve);
     let rise = own.last().unwrap_or(&nothing).proxy - own.first().unwrap_or(&nothing).proxy;
-    let seeds = "world recipe, two seeds of the PyTorch prototype";
+    let seeds = "set from two seeds of a prototype in PyTorch; seeds 1 and 2 of this engine keep it";
     vec![
         Check::new(
             "labels-agree",

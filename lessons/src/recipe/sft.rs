@@ -145,7 +145,7 @@ fn checks(size: Size, figures: &Figures) -> Vec<Check> {
     else {
         return Vec::new();
     };
-    let spread = "spread of 2 seeds of the PyTorch prototype";
+    let spread = "set from two seeds of a prototype in PyTorch; seeds 1 and 2 of this engine keep it";
     let mut checks = vec![
         Check::new(
             "base-answers",

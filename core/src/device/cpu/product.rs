@@ -121,6 +121,7 @@ fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
 
 /// Writes what of a tile lies within C, or adds it. The tile goes by value and is indexed by constants
 /// alone: a tile with an address would live in memory, and be stored there at every step of K.
+#[allow(clippy::needless_range_loop)] // an iterator would take the tile's address
 #[inline(always)]
 fn store<S: Simd, const ROWS: usize, const VECTORS: usize>(
     simd: S,
