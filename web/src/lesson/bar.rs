@@ -2,6 +2,7 @@
 
 use super::LessonStore;
 use super::choices::{Knob, size, size_name};
+use super::data::SaveData;
 use super::state::{Phase, State};
 use crate::browser;
 use crate::format::duration;
@@ -227,6 +228,7 @@ fn Export(store: LessonStore) -> impl IntoView {
                     on:click=move |_| browser::save_text(&name("jsonl"), &store.state.with_untracked(State::jsonl))>"Metrics, JSONL"</button>
                 <button type="button" disabled=empty data-export="json"
                     on:click=move |_| browser::save_text(&name("json"), &report())>"Checks and figures, JSON"</button>
+                <SaveData store />
             </div>
         </details>
     }

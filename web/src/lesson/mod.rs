@@ -17,11 +17,17 @@ mod chart;
 #[cfg(feature = "app")]
 mod checks;
 #[cfg(feature = "app")]
+mod data;
+#[cfg(feature = "app")]
 mod keep;
+#[cfg(feature = "app")]
+mod labels;
 #[cfg(feature = "app")]
 mod lineage;
 #[cfg(feature = "app")]
 mod page;
+#[cfg(feature = "app")]
+mod picture_file;
 #[cfg(feature = "app")]
 mod pictures;
 #[cfg(feature = "app")]
