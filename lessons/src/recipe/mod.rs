@@ -7,6 +7,7 @@ pub mod dpo;
 pub mod few_shot;
 pub mod flash_attention;
 pub mod labels;
+pub mod measure;
 mod models;
 pub mod preferences;
 mod pretrain;
