@@ -14,7 +14,7 @@ use super::{
     groups, u,
 };
 use crate::attention::{Meter, Tiles, tiles::seen};
-use crate::device::cpu::{Io, Real};
+use crate::device::cpu::{Flash, Io, Real, Start};
 use crate::graph::{Backward, Spec, Step};
 use crate::{Error, Result};
 
@@ -58,7 +58,13 @@ impl FlashAttention {
                     let columns = keys.len();
                     bring(meter, (&qkv[query + c + keys.start * row..], row), (columns, d), &mut k);
                     bring(meter, (&qkv[query + 2 * c + keys.start * row..], row), (columns, d), &mut v);
-                    F::gemm([rows, columns, d], (&q, [d, 1]), (&k, [1, d]), (&mut scores, columns), false);
+                    F::gemm(
+                        [rows, columns, d],
+                        (&q, [d, 1]),
+                        (&k, [1, d]),
+                        (&mut scores, columns),
+                        Start::Zero,
+                    );
                     for r in 0..rows {
                         let line = &mut scores[r * columns..][..columns];
                         let seen = seen(queries.start + r, &keys, self.form.causal);
@@ -75,7 +81,13 @@ impl FlashAttention {
                         l[r] = l[r] * rescale + F::total(line);
                         sum[r * d..][..d].iter_mut().for_each(|o| *o *= rescale);
                     }
-                    F::gemm([rows, d, columns], (&scores, [columns, 1]), (&v, [d, 1]), (&mut sum, d), true);
+                    F::gemm(
+                        [rows, d, columns],
+                        (&scores, [columns, 1]),
+                        (&v, [d, 1]),
+                        (&mut sum, d),
+                        Start::Held,
+                    );
                 }
                 for r in 0..rows {
                     sum[r * d..][..d].iter_mut().for_each(|o| *o /= l[r]);
@@ -86,6 +98,11 @@ impl FlashAttention {
             }
         }
     }
+}
+
+/// The CPU device's own kernels, where nothing is counted and no tiles are asked for.
+pub(super) fn kernels<F: Real>(tiles: Option<Tiles>, form: Form) -> Option<Flash<F>> {
+    if tiles.is_none() && !form.counted { F::flash() } else { None }
 }
 
 /// The launch of a tiled kernel: one workgroup for `held` rows, sequence and head, past which tiles of
@@ -183,7 +200,12 @@ impl Op for FlashAttention {
     }
 
     #[inline(always)]
-    fn cpu<F: Real>(&self, io: Io<'_, F>) {
+    fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
+        if let Some(kernels) = kernels::<F>(self.tiles, self.form) {
+            let s = Sizes::of(io.read_spec(0), self.heads, self.form.scaled);
+            let (qkv, o, lse) = (io.f(0), io.out(0), io.out(1));
+            return (kernels.forward)(s.of_heads(self.form.causal, qkv), o, lse);
+        }
         self.form.metered(io, 2, |io, meter| self.run(io, meter));
     }
 

@@ -3,7 +3,7 @@
 
 use super::{ALONE, Constant, Dispatch, Family, GeluGrad, Op, expect, flag, groups, no_gradient, u};
 use crate::Result;
-use crate::device::cpu::{Io, Real};
+use crate::device::cpu::{Io, Real, Start};
 use crate::graph::{Backward, Spec, Step, Value};
 
 /// reads x `[.., K]`, w `[K, N]` (or `[N, K]` if `transposed`), then b `[N]` if `bias`, then a residual
@@ -18,18 +18,6 @@ pub struct Linear {
     pub gelu: bool,
     /// Another value is added on the way out.
     pub residual: bool,
-}
-
-/// GELU in its tanh form, and its derivative, through σ: ½(1 + tanh z) = σ(2z), whose exponential goes to 0 or to
-/// ∞ without harm.
-#[inline(always)]
-pub(super) fn gelu<F: Real>(x: F) -> (F, F) {
-    let k = F::of(2.0 * 0.797_884_560_802_865_4); // 2√(2/π)
-    let a = F::of(0.044_715) * k;
-    let square = x * x;
-    let s = F::one() / (F::one() + (-x * (k + a * square)).expo());
-    let slope = k + F::of(3.0) * a * square;
-    (x * s, s + x * s * (F::one() - s) * slope)
 }
 
 impl Linear {
@@ -76,22 +64,17 @@ impl Op for Linear {
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let (m, (k, n)) = (io.read_spec(0).rows(), self.sizes(io.read_spec(1)));
         let (x, w, y) = (io.f(0), io.f(1), io.out(0));
-        let mut at = 2;
-        if self.bias {
-            let bias = io.f(at);
-            y.chunks_exact_mut(n).for_each(|row| row.copy_from_slice(bias));
-            at += 1;
-        }
-        F::gemm([m, n, k], (x, [k, 1]), (w, self.strides(k, n)), (y, n), self.bias);
+        let start = match (self.bias, self.residual) {
+            (false, _) => Start::Zero,
+            (true, false) => Start::Row(io.f(2)),
+            (true, true) => Start::RowAnd(io.f(2), io.f(3)),
+        };
         if self.gelu {
             let pre = io.out(1);
-            pre.copy_from_slice(y);
-            y.iter_mut().for_each(|y| *y = gelu(*y).0);
-        }
-        if self.residual {
-            for (y, &r) in y.iter_mut().zip(io.f(at)) {
-                *y += r;
-            }
+            F::gemm([m, n, k], (x, [k, 1]), (w, self.strides(k, n)), (pre, n), start);
+            F::gelu(pre, y);
+        } else {
+            F::gemm([m, n, k], (x, [k, 1]), (w, self.strides(k, n)), (y, n), start);
         }
     }
 
@@ -199,7 +182,7 @@ impl Op for LinearGradInput {
         let (m, (k, n)) = (io.read_spec(0).rows(), self.forward().sizes(io.read_spec(1)));
         let [a, b] = self.forward().strides(k, n);
         let (dy, w, dx) = (io.f(0), io.f(1), io.out(0));
-        F::gemm([m, k, n], (dy, [n, 1]), (w, [b, a]), (dx, k), false);
+        F::gemm([m, k, n], (dy, [n, 1]), (w, [b, a]), (dx, k), Start::Zero);
     }
 
     fn vjp(&self, _: &mut Backward<'_>, _: &Step) -> Result<()> {
@@ -256,9 +239,9 @@ impl Op for LinearGradWeight {
         let (m, k, n) = (io.read_spec(0).rows(), io.read_spec(0).last(), io.read_spec(1).last());
         let (x, dy, dw) = (io.f(0), io.f(1), io.out(0));
         if self.transposed {
-            F::gemm([n, k, m], (dy, [1, n]), (x, [k, 1]), (dw, k), true);
+            F::gemm([n, k, m], (dy, [1, n]), (x, [k, 1]), (dw, k), Start::Held);
         } else {
-            F::gemm([k, n, m], (x, [1, k]), (dy, [n, 1]), (dw, n), true);
+            F::gemm([k, n, m], (x, [1, k]), (dy, [n, 1]), (dw, n), Start::Held);
         }
         if self.bias {
             let db = io.out(1);
