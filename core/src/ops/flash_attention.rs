@@ -9,7 +9,10 @@
 //! ([`Form::counted`]); the formulas are those of [`traffic`](crate::attention::traffic).
 
 use super::attention::Sizes;
-use super::{Dispatch, FlashAttentionDelta, FlashAttentionGradKv, FlashAttentionGradQ, Form, Op, u};
+use super::{
+    ALONE, Dispatch, FlashAttentionDelta, FlashAttentionGradKv, FlashAttentionGradQ, Form, Op, f, flag,
+    groups, u,
+};
 use crate::attention::{Meter, Tiles, tiles::seen};
 use crate::device::cpu::{Flash, Io, Real, Start};
 use crate::graph::{Backward, Spec, Step};
@@ -116,6 +119,33 @@ pub(super) fn launch(
     Dispatch { shader, constants, workgroups }
 }
 
+/// The launch of a kernel with a thread for several rows, which are at most `most` and about `numbers` numbers
+/// together: more of them share what is loaded, until they no longer stay near. None: the kernel is asked to count
+/// or to cut tiles, or heads are no whole vectors.
+pub(super) fn launch_threads(
+    shader: &'static str,
+    s: Sizes,
+    (most, numbers): (usize, usize),
+    (form, tiles): (Form, Option<Tiles>),
+) -> Option<Dispatch> {
+    if form.counted || tiles.is_some() || !s.d.is_multiple_of(4) {
+        return None;
+    }
+    let held = (numbers / s.d).clamp(1, most);
+    let constants = vec![
+        u("B", s.b),
+        u("T", s.t),
+        u("H", s.h),
+        u("D4", s.d / 4),
+        u("HELD", held),
+        u("THREADS", ALONE),
+        f("SCALE", s.scale()),
+        flag("CAUSAL", form.causal),
+    ];
+    let workgroups = groups(s.b * s.h * s.t.div_ceil(held), ALONE);
+    Some(Dispatch { shader, constants, workgroups })
+}
+
 /// Errors: a counted kernel without tiles, or tiles that do not fit.
 pub(super) fn check_tiles(
     op: &str,
@@ -195,5 +225,11 @@ impl Op for FlashAttention {
         let s = Sizes::of(&reads[0], self.heads, self.form.scaled);
         let tiles = self.tiles.unwrap_or_else(|| Tiles::of_forward(s.d));
         launch("flash_attention", s, (tiles.queries, tiles.keys), (self.form, 3))
+    }
+
+    fn dispatch_threads(&self, reads: &[Spec], writes: &[Spec]) -> Dispatch {
+        let s = Sizes::of(&reads[0], self.heads, self.form.scaled);
+        launch_threads("flash_attention_threads", s, (8, 128), (self.form, self.tiles))
+            .unwrap_or_else(|| self.dispatch(reads, writes))
     }
 }

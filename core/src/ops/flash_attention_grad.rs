@@ -3,7 +3,7 @@
 //! for each block of Q rows; both recompute P from the log-sum-exp.
 
 use super::attention::Sizes;
-use super::flash_attention::{CPU_TILES, bring, check_tiles, kernels, launch, put};
+use super::flash_attention::{CPU_TILES, bring, check_tiles, kernels, launch, launch_threads, put};
 use super::{Dispatch, Form, Op, groups, no_gradient, u};
 use crate::Result;
 use crate::attention::{Meter, Tiles, tiles::seen};
@@ -212,6 +212,12 @@ impl Op for FlashAttentionGradKv {
         let tiles = self.tiles.unwrap_or_else(|| Tiles::of_backward(s.d));
         launch("flash_attention_grad_kv", s, (tiles.keys, tiles.queries), (self.form, 5))
     }
+
+    fn dispatch_threads(&self, reads: &[Spec], writes: &[Spec]) -> Dispatch {
+        let s = Sizes::of(&reads[0], self.heads, self.form.scaled);
+        launch_threads("flash_attention_grad_kv_threads", s, (4, 96), (self.form, self.tiles))
+            .unwrap_or_else(|| self.dispatch(reads, writes))
+    }
 }
 
 /// reads qkv, do, lse, delta; writes the Q third of dqkv `[B, T, 3C]`, and adds to a counter, if counted.
@@ -277,5 +283,11 @@ impl Op for FlashAttentionGradQ {
         let s = Sizes::of(&reads[0], self.heads, self.form.scaled);
         let tiles = self.tiles.unwrap_or_else(|| Tiles::of_forward(s.d));
         launch("flash_attention_grad_q", s, (tiles.queries, tiles.keys), (self.form, 5))
+    }
+
+    fn dispatch_threads(&self, reads: &[Spec], writes: &[Spec]) -> Dispatch {
+        let s = Sizes::of(&reads[0], self.heads, self.form.scaled);
+        launch_threads("flash_attention_grad_q_threads", s, (8, 128), (self.form, self.tiles))
+            .unwrap_or_else(|| self.dispatch(reads, writes))
     }
 }

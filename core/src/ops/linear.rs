@@ -1,7 +1,7 @@
 //! `y = x · W + b`, with GELU or a residual added on the way out. GPT-2 stores W as `[K, N]` (Conv1D);
 //! the tied head multiplies by the transpose of the embedding, `[N, K]`.
 
-use super::{Dispatch, GeluGrad, Op, expect, flag, groups, no_gradient, u};
+use super::{ALONE, Constant, Dispatch, Family, GeluGrad, Op, expect, flag, groups, no_gradient, u};
 use crate::Result;
 use crate::device::cpu::{Io, Real, Start};
 use crate::graph::{Backward, Spec, Step, Value};
@@ -97,6 +97,16 @@ impl Op for Linear {
     }
 
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
+        self.launch(Family::Workgroups, reads)
+    }
+
+    fn dispatch_threads(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
+        self.launch(Family::Threads, reads)
+    }
+}
+
+impl Linear {
+    fn launch(&self, family: Family, reads: &[Spec]) -> Dispatch {
         let (m, (k, n)) = (reads[0].rows(), self.sizes(&reads[1]));
         let shader = match (self.bias, self.gelu, self.residual) {
             (true, true, _) => "linear_gelu",
@@ -104,14 +114,26 @@ impl Op for Linear {
             (true, ..) => "linear",
             _ => "linear_plain",
         };
-        let constants = vec![u("M", m), u("K", k), u("N", n), flag("TRANSPOSED", self.transposed)];
-        Dispatch { shader, constants, workgroups: tiles(m, n) }
+        product(family, shader, [m, k, n], self.transposed)
     }
 }
 
-/// Workgroups of 64 threads, each thread an 8 × 8 tile: `[8 rows · 8, 8 columns · 8]` a workgroup.
-fn tiles(rows: usize, columns: usize) -> [u32; 3] {
-    [columns.div_ceil(64) as u32, rows.div_ceil(64) as u32, 1]
+/// The launch of a product: 16 × 16 elements a thread that works alone; or 64 × 64 a workgroup, which brings tiles
+/// 16 deep.
+fn product(family: Family, shader: &'static str, [m, k, n]: [usize; 3], transposed: bool) -> Dispatch {
+    let mut constants = vec![u("M", m), u("K", k), u("N", n), flag("TRANSPOSED", transposed)];
+    constants.extend(depth(family, 16));
+    let tiles = |side: usize| m.div_ceil(side) * n.div_ceil(side);
+    let workgroups = match family {
+        Family::Threads => groups(tiles(16), ALONE),
+        Family::Workgroups => groups(tiles(64), 1),
+    };
+    Dispatch { shader, constants, workgroups }
+}
+
+/// The constant that chooses the kernels with workgroup memory: how many rows pass through it at a time.
+fn depth(family: Family, rows: usize) -> Option<(&'static str, Constant)> {
+    (family == Family::Workgroups).then(|| u(Family::DEPTH, rows))
 }
 
 /// reads dy `[.., N]`, w; writes dx `[.., K]`.
@@ -155,11 +177,20 @@ impl Op for LinearGradInput {
         no_gradient(self.name())
     }
 
-    // dx = dy · Wᵀ is a plain product with the other orientation.
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
+        self.launch(Family::Workgroups, reads)
+    }
+
+    fn dispatch_threads(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
+        self.launch(Family::Threads, reads)
+    }
+}
+
+impl LinearGradInput {
+    // dx = dy · Wᵀ is a plain product with the other orientation.
+    fn launch(&self, family: Family, reads: &[Spec]) -> Dispatch {
         let (m, (k, n)) = (reads[0].rows(), self.forward().sizes(&reads[1]));
-        let constants = vec![u("M", m), u("K", n), u("N", k), flag("TRANSPOSED", !self.transposed)];
-        Dispatch { shader: "linear_plain", constants, workgroups: tiles(m, k) }
+        product(family, "linear_plain", [m, n, k], !self.transposed)
     }
 }
 
@@ -215,13 +246,31 @@ impl Op for LinearGradWeight {
     }
 
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
+        self.launch(Family::Workgroups, reads)
+    }
+
+    fn dispatch_threads(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
+        self.launch(Family::Threads, reads)
+    }
+}
+
+impl LinearGradWeight {
+    fn launch(&self, family: Family, reads: &[Spec]) -> Dispatch {
         let (m, k, n) = (reads[0].rows(), reads[0].last(), reads[1].last());
         let (rows, columns) = if self.transposed { (n, k) } else { (k, n) };
-        let constants =
+        let tiles = |side: usize| rows.div_ceil(side) * columns.div_ceil(side);
+        let (tiles, width) = match family {
+            // 16 × 16 elements a thread; few threads a workgroup where there are few at all.
+            Family::Threads if tiles(16) < 256 => (tiles(16), 4),
+            Family::Threads => (tiles(16), 16),
+            // 8 × 8 elements, summed by four threads.
+            Family::Workgroups => (tiles(8), 16),
+        };
+        let mut constants =
             vec![u("M", m), u("ROWS", rows), u("COLUMNS", columns), flag("TRANSPOSED", self.transposed)];
-        // 16 tiles of 8 × 8 a workgroup, each summed by four threads.
-        let workgroups = groups(rows.div_ceil(8) * columns.div_ceil(8), 16);
+        constants.push(u("WIDTH", width));
+        constants.extend(depth(family, 4));
         let shader = if self.bias { "linear_grad_weight" } else { "linear_grad_weight_plain" };
-        Dispatch { shader, constants, workgroups }
+        Dispatch { shader, constants, workgroups: groups(tiles, width) }
     }
 }
