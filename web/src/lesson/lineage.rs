@@ -2,45 +2,24 @@
 
 use super::LessonStore;
 use super::store::Model;
-use crate::browser;
 use crate::format::bytes;
 use gradus_lessons::recipe::{Lesson, Role};
-use leptos::task::spawn_local;
-use leptos::{html, prelude::*};
+use leptos::prelude::*;
 
 /// The models of the course, from which each was made, and their files.
 #[component]
 pub(crate) fn Lineage(store: LessonStore) -> impl IntoView {
-    let input = NodeRef::<html::Input>::new();
-    let opened = move |_| {
-        let Some(element) = input.get_untracked() else { return };
-        let Some(file) = element.files().and_then(|f| f.get(0)) else { return };
-        spawn_local(async move {
-            match browser::read_bytes(&file).await {
-                Some(zip) => store.upload(Role::Base, zip),
-                None => {
-                    store.notice.set(Some("The browser could not read this file. Choose it again.".into()))
-                }
-            }
-        });
-    };
     view! {
         <section class="card lineage" data-testid="model-lineage" aria-labelledby="lineage-title">
             <header><h2 id="lineage-title">"Your model"</h2><small>"base → SFT, reward, PPO, DPO · draft"</small></header>
             <ol>{Role::ALL.map(|role| view! { <Item store role /> }).collect_view()}</ol>
-            <div class="row">
-                <label class="button">"Open a base model …"
-                    <input type="file" accept=".zip" class="unseen" node_ref=input on:change=opened />
-                </label>
-                <Forget store />
-                <TakeFurther store />
-            </div>
+            <TakeFurther store />
         </section>
     }
 }
 
 /// What a role is called, and which lesson makes it.
-fn words(role: Role) -> (&'static str, &'static str) {
+pub(super) fn words(role: Role) -> (&'static str, &'static str) {
     match role {
         Role::Base => ("base", "pretrained on the course's language"),
         Role::Sft => ("SFT", "answers questions · step 5"),
@@ -84,19 +63,6 @@ fn Item(store: LessonStore, role: Role) -> impl IntoView {
                 </Show>
             </span>
         </li>
-    }
-}
-
-/// Two presses, because nothing brings it back.
-#[component]
-fn Forget(store: LessonStore) -> impl IntoView {
-    let sure = RwSignal::new(false);
-    view! {
-        <button type="button" class="quiet push" data-testid="forget"
-            on:click=move |_| if sure.get() { store.forget_everything() } else { sure.set(true) }
-            on:blur=move |_| sure.set(false)>
-            {move || if sure.get() { "Press again: runs, models, predictions" } else { "Forget everything" }}
-        </button>
     }
 }
 
