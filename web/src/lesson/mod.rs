@@ -11,6 +11,8 @@ pub mod wire;
 pub(crate) mod host;
 
 #[cfg(feature = "app")]
+mod ask;
+#[cfg(feature = "app")]
 mod bar;
 #[cfg(feature = "app")]
 mod chart;
@@ -28,6 +30,8 @@ mod pictures;
 mod plot;
 #[cfg(feature = "app")]
 mod predict;
+#[cfg(feature = "app")]
+mod prompt;
 #[cfg(feature = "app")]
 mod store;
 #[cfg(feature = "app")]
