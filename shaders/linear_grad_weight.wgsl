@@ -10,19 +10,7 @@ fn put_bias(i: u32, n: u32, sum: vec4f) {
     }
 }
 
-@compute @workgroup_size(16, 4)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
-    let sum = outer(group, local);
-    let at = corner(group, local);
-    if local.y > 0u {
-        return;
-    }
-    if TRANSPOSED && at.y == 0u {
-        put_bias(at.x, ROWS4, sum[0]);
-        put_bias(at.x + 1u, ROWS4, sum[1]);
-    }
-    if !TRANSPOSED && at.x == 0u {
-        put_bias(at.y, COLUMNS4, sum[0]);
-        put_bias(at.y + 1u, COLUMNS4, sum[1]);
-    }
+@compute @workgroup_size(WIDTH, HEIGHT)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) thread: vec3u) {
+    outer(group, thread);
 }

@@ -3,7 +3,9 @@
 @group(0) @binding(1) var<storage, read> dy: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> dw: array<vec4f>;
 
-@compute @workgroup_size(16, 4)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
-    outer(group, local);
+fn put_bias(i: u32, n: u32, sum: vec4f) {}
+
+@compute @workgroup_size(WIDTH, HEIGHT)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) thread: vec3u) {
+    outer(group, thread);
 }

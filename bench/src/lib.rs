@@ -2,7 +2,10 @@
 //! same [`Trainer`](gradus_core::train::Trainer). One [`Request`] in, rows of JSON out; nothing here knows whether
 //! it runs natively or in a tab.
 
+mod attention;
 mod ceiling;
+mod counting;
+mod decode;
 mod shape;
 mod training;
 
@@ -25,6 +28,10 @@ pub(crate) use web_time::Instant;
 pub enum What {
     /// A training step: forward, backward, clip, AdamW.
     Training,
+    /// Decoding, with a cache, without, and speculatively.
+    Decode,
+    /// Attention over the length of a sequence, with and without its matrix.
+    Attention,
 }
 
 /// One measurement.
@@ -40,6 +47,8 @@ pub struct Request {
     pub shape: Shape,
     /// Samples of which the median is taken.
     pub steps: usize,
+    /// Lengths of the sequences that are attended to; [`What::Attention`] only.
+    pub lengths: Vec<usize>,
     /// Also where a step's time goes, op by op (CPU only).
     pub profile: bool,
 }
@@ -51,6 +60,8 @@ pub struct Request {
 pub async fn measure(request: &Request) -> Result<Vec<Value>> {
     match request.what {
         What::Training => training::measure(request).await,
+        What::Decode => decode::measure(request).await,
+        What::Attention => attention::measure(request).await,
     }
 }
 

@@ -109,6 +109,47 @@ fn evaluates_what_transformers_saved() {
 }
 
 #[test]
+fn flops_of_a_step_follow_from_the_shape() {
+    // GPT-2 small, as transformers writes it.
+    let path = scratch("flops").join("config.json");
+    let config = r#"{"model_type": "gpt2", "n_layer": 12, "n_embd": 768, "n_head": 12, "n_positions": 1024,
+                     "vocab_size": 50257, "activation_function": "gelu_new"}"#;
+    std::fs::write(&path, config).expect("written");
+    let output = Command::new(env!("CARGO_BIN_EXE_gradus"))
+        .args(["flops", "--config", text(&path), "--batch", "1", "--context", "8"])
+        .output()
+        .expect("gradus runs");
+    let refused = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && refused.contains("limit"), "124M parameters: {refused}");
+
+    // A model of the course: the numbers by hand.
+    let (l, c, t, v, b) = (3, 64, 64, 364, 2);
+    let config =
+        format!(r#"{{"n_layer": {l}, "n_embd": {c}, "n_head": 4, "n_positions": {t}, "vocab_size": {v}}}"#);
+    std::fs::write(&path, config).expect("written");
+    let output = Command::new(env!("CARGO_BIN_EXE_gradus"))
+        .args(["flops", "--config", text(&path), "--batch", "2"])
+        .output()
+        .expect("gradus runs");
+    let cost = json(&output);
+    let block = 12 * c * c + 13 * c;
+    let parameters = (v + t) * c + l * block + 2 * c;
+    assert_eq!(cost["parameters"], parameters);
+    assert_eq!(cost["tokens"], b * t);
+    assert_eq!(cost["six_n"], 6 * parameters * b * t);
+    // Products with weights, the tied head among them, and the two of attention over the pairs the mask leaves.
+    let products = 2 * b * t * (l * 12 * c * c + v * c) + l * 2 * 2 * b * c * (t * (t + 1) / 2);
+    assert_eq!(cost["forward"], products);
+    assert_eq!(
+        cost["step"].as_u64(),
+        Some(cost["forward"].as_u64().unwrap() + cost["backward"].as_u64().unwrap())
+    );
+    for bytes in ["weight_bytes", "gradient_bytes", "moment_bytes"] {
+        assert!(cost[bytes].as_u64() >= Some(4 * parameters as u64), "{bytes}: {cost}");
+    }
+}
+
+#[test]
 fn says_what_is_wrong() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/l2-c32-h4-t16-v65");
     let dir = scratch("wrong");

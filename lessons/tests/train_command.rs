@@ -28,7 +28,8 @@ fn start() -> PathBuf {
     Path::new(GOLDEN).join("l1-c16-h2-t8-v24")
 }
 
-/// The ten steps of a fixture of `tests/golden/make_tuning.py`, through the command's files and options.
+/// The ten steps of a fixture of `tests/golden/make_tuning.py`, through the command's files and options: its settings
+/// of the optimizer are given as the fixture names them.
 fn agrees_with_pytorch(case: &str, kind: &str, batch: &str, more: &[&str]) {
     let dir = scratch(case);
     let file =
@@ -42,10 +43,23 @@ fn agrees_with_pytorch(case: &str, kind: &str, batch: &str, more: &[&str]) {
     let (data, log) = (dir.join("data.jsonl"), dir.join("log.jsonl"));
     std::fs::write(&data, lines).expect("data");
     let log_text = log.to_str().expect("a path in UTF-8");
-    let common =
-        ["--no-shuffle", "--lr", "1e-2", "--lr-schedule", "linear", "--warmup", "3", "--weight-decay", "0.1"];
-    let output =
-        train(kind, &start(), &data, &[&common[..], &["--batch", batch, "--log", log_text], more].concat());
+    let mut given: Vec<String> =
+        ["--no-shuffle", "--batch", batch, "--log", log_text].map(String::from).into();
+    for (option, name) in [
+        ("--lr", "lr"),
+        ("--lr-schedule", "schedule"),
+        ("--warmup", "warmup"),
+        ("--weight-decay", "weight_decay"),
+        ("--max-grad-norm", "max_grad_norm"),
+        ("--beta1", "beta1"),
+        ("--beta2", "beta2"),
+        ("--eps", "eps"),
+    ] {
+        let value = &fixture["train"][name];
+        given.extend([option.to_owned(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)]);
+    }
+    given.extend(more.iter().map(|&s| s.to_owned()));
+    let output = train(kind, &start(), &data, &given.iter().map(String::as_str).collect::<Vec<_>>());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let log = std::fs::read_to_string(&log).expect("a log");
     assert_eq!(log.lines().count(), steps.len());
@@ -66,6 +80,9 @@ fn the_log_of_sft_and_dpo_is_pytorchs() {
     agrees_with_pytorch("sft-masked", "sft", "4", &[]);
     agrees_with_pytorch("sft-unmasked", "sft", "4", &["--no-mask"]);
     agrees_with_pytorch("dpo", "dpo", "2", &["--beta", "0.5"]);
+    agrees_with_pytorch("sft-cosine-unclipped", "sft", "4", &[]);
+    let smooth = ["--beta", "0.3", "--label-smoothing", "0.1"];
+    agrees_with_pytorch("dpo-constant-smooth", "dpo", "3", &smooth);
 }
 
 #[test]
@@ -90,6 +107,67 @@ fn a_reward_model_begins_at_ln_2_and_can_be_opened_again() {
     let again = last(&out, &[&common[..], &["--steps", "1"]].concat());
     let [a, b] = [&tenth, &again].map(|v| v["loss"].as_f64().expect("a loss"));
     assert!((a - b).abs() < 1e-6 && a < 0.6, "{a} {b}");
+}
+
+#[test]
+fn ppo_earns_a_reward_models_score_and_logs_under_trls_names() {
+    let dir = scratch("ppo");
+    let file = |name: &str| dir.join(name);
+    let path = |p: &Path| p.to_str().expect("a path in UTF-8").to_owned();
+    // Whoever ends an answer with 7 or 8 rather than with 3 or 4 is preferred.
+    let pairs = "{\"prompt\": [1, 2], \"chosen\": [7, 8], \"rejected\": [3, 4]}\n\
+                 {\"prompt\": [2, 5], \"chosen\": [8, 7], \"rejected\": [4, 3]}\n";
+    std::fs::write(file("pairs.jsonl"), pairs).expect("data");
+    let reward = path(&file("reward"));
+    let made = train(
+        "reward",
+        &start(),
+        &file("pairs.jsonl"),
+        &["--batch", "2", "--lr", "1e-2", "--steps", "40", "--out", &reward],
+    );
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+
+    std::fs::write(file("prompts.jsonl"), "{\"prompt\": [1, 2]}\n{\"prompt\": [2, 5]}\n").expect("data");
+    let (log, out) = (path(&file("log.jsonl")), path(&file("policy")));
+    let more = ["--reward-model", &reward, "--stop-token", "0", "--response-length", "4", "--batch", "32"];
+    let rest = ["--lr", "1e-2", "--steps", "30", "--temperature", "1", "--log", &log, "--out", &out];
+    let output = train("ppo", &start(), &file("prompts.jsonl"), &[&more[..], &rest].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let printed: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    // Policy, reference, reward model and value model, each with its bytes.
+    let models = printed["models"].as_array().expect("models");
+    assert_eq!(models.len(), 4, "{printed}");
+
+    let log = std::fs::read_to_string(&log).expect("a log");
+    let lines: Vec<Value> = log.lines().map(|l| serde_json::from_str(l).expect("JSON")).collect();
+    assert_eq!(lines.len(), 30);
+    for name in [
+        "objective/kl",
+        "objective/entropy",
+        "objective/non_score_reward",
+        "objective/rlhf_reward",
+        "objective/scores",
+        "policy/approxkl_avg",
+        "policy/clipfrac_avg",
+        "policy/entropy_avg",
+        "loss/policy_avg",
+        "loss/value_avg",
+        "val/clipfrac_avg",
+        "val/ratio",
+        "val/ratio_var",
+        "val/num_eos_tokens",
+        "lr",
+        "episode",
+    ] {
+        assert!(lines.iter().all(|l| l[name].is_number()), "{name} is missing: {}", lines[0]);
+    }
+    let mean = |lines: &[Value]| {
+        lines.iter().map(|l| l["objective/scores"].as_f64().expect("a score")).sum::<f64>() / 5.0
+    };
+    let (first, last) = (mean(&lines[..5]), mean(&lines[25..]));
+    assert!(last > first + 0.5, "scores went from {first} to {last}");
+    assert_eq!(lines[0]["objective/kl"].as_f64().map(|kl| kl.abs() < 1e-5), Some(true), "{}", lines[0]);
+    assert!(Path::new(&out).join("model.safetensors").is_file());
 }
 
 #[test]

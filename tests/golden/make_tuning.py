@@ -26,7 +26,8 @@ HERE = pathlib.Path(__file__).parent
 START = HERE / "l1-c16-h2-t8-v24"
 OUT = HERE / "tuning"
 STEPS, CONTEXT, VOCAB = 10, 8, 24
-TRAIN = dict(lr=1e-2, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.1, max_grad_norm=1.0, warmup=3, steps=STEPS)
+TRAIN = dict(lr=1e-2, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.1, max_grad_norm=1.0, warmup=3, steps=STEPS,
+             schedule="linear")
 CASES = {
     "sft-masked": dict(objective="sft", batch=4),
     "sft-unmasked": dict(objective="sft", batch=4, unmasked=True),
@@ -38,14 +39,22 @@ CASES = {
     "dpo-smooth-nll": dict(objective="dpo", batch=4, beta=0.3, label_smoothing=0.1, nll=0.2, forbidden=[0, 5]),
     "dpo-lora": dict(objective="dpo", batch=4, beta=0.5, label_smoothing=0.0, nll=0.0,
                      lora=dict(rank=4, alpha=8.0)),
+    # Every other setting of the optimizer.
+    "sft-cosine-unclipped": dict(objective="sft", batch=4,
+                                 train=dict(schedule="cosine", warmup=2, max_grad_norm=0.0, weight_decay=0.0)),
+    "dpo-constant-smooth": dict(objective="dpo", batch=6, beta=0.3, label_smoothing=0.1, nll=0.0,
+                                train=dict(schedule="constant", warmup=0, max_grad_norm=0.5, beta1=0.8, beta2=0.99,
+                                           eps=1e-6)),
 }
 
 
-def rate(step):
-    """Linear warm-up, then straight down to 0 (step from 1)."""
-    warmup = TRAIN["warmup"]
-    share = step / warmup if step <= warmup else 1 - (step - warmup) / (STEPS - warmup)
-    return TRAIN["lr"] * share
+def rate(train, step):
+    """Linear warm-up; then straight down to 0, half a cosine down to a tenth, or flat (step from 1)."""
+    if step <= train["warmup"]:
+        return train["lr"] * step / train["warmup"]
+    done = (step - train["warmup"]) / (STEPS - train["warmup"])
+    share = {"linear": 1 - done, "cosine": 0.1 + 0.45 * (1 + math.cos(math.pi * done)), "constant": 1}
+    return train["lr"] * share[train["schedule"]]
 
 
 class Adapted(torch.nn.Module):
@@ -169,6 +178,7 @@ def make(name, case, seed):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     draw = torch.Generator().manual_seed(seed)
+    train = TRAIN | case.get("train", {})
     model, before = load(), {}
     model.reference = load().requires_grad_(False)
     bias = torch.zeros(VOCAB, dtype=torch.float64)
@@ -194,20 +204,20 @@ def make(name, case, seed):
                 learned += [adapted[key].a, adapted[key].b]
     matrices, vectors = [p for p in learned if p.dim() >= 2], [p for p in learned if p.dim() < 2]
     groups = [{"params": matrices}] + ([{"params": vectors, "weight_decay": 0.0}] if vectors else [])
-    optimizer = torch.optim.AdamW(groups, lr=TRAIN["lr"], betas=(TRAIN["beta1"], TRAIN["beta2"]), eps=TRAIN["eps"],
-                                  weight_decay=TRAIN["weight_decay"])
+    optimizer = torch.optim.AdamW(groups, lr=train["lr"], betas=(train["beta1"], train["beta2"]), eps=train["eps"],
+                                  weight_decay=train["weight_decay"])
     objective = {"sft": sft, "reward": reward, "dpo": dpo}[case["objective"]]
     steps = []
     for number in range(1, STEPS + 1):
         step = draw_step(case, draw)
         for group in optimizer.param_groups:
-            group["lr"] = rate(number)
+            group["lr"] = rate(train, number)
         optimizer.zero_grad()
         loss, metrics = objective(model, step, case, bias)
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(learned, TRAIN["max_grad_norm"])
+        norm = torch.nn.utils.clip_grad_norm_(learned, train["max_grad_norm"] or math.inf)
         optimizer.step()
-        step["metrics"] = {k: v.item() for k, v in metrics.items()} | {"grad_norm": norm.item(), "learning_rate": rate(number)}
+        step["metrics"] = {k: v.item() for k, v in metrics.items()} | {"grad_norm": norm.item(), "learning_rate": rate(train, number)}
         steps.append(step)
     after = {}
     for key, adapter in adapted.items():
@@ -219,7 +229,7 @@ def make(name, case, seed):
     if before:
         save_file({k: v.contiguous() for k, v in before.items()}, folder / "before.safetensors")
     save_file(after, folder / "after.safetensors")
-    about = {"case": case, "train": TRAIN, "steps": steps, "torch": torch.__version__}
+    about = {"case": case, "train": train, "steps": steps, "torch": torch.__version__}
     (folder / "case.json").write_text(json.dumps(about) + "\n")
     losses = [s["metrics"]["loss"] for s in steps]
     assert all(map(math.isfinite, losses))

@@ -16,6 +16,7 @@ pub mod golden_gru;
 pub mod golden_ppo;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod host;
+pub mod recipes;
 pub mod reference;
 pub mod sampling;
 #[cfg(not(target_arch = "wasm32"))]

@@ -13,7 +13,7 @@ use safetensors::SafeTensors;
 use serde_json::Value;
 
 /// What PyTorch was asked about.
-pub const CASES: [&str; 9] = [
+pub const CASES: [&str; 11] = [
     "sft-masked",
     "sft-unmasked",
     "sft-replay",
@@ -23,6 +23,8 @@ pub const CASES: [&str; 9] = [
     "dpo",
     "dpo-smooth-nll",
     "dpo-lora",
+    "sft-cosine-unclipped",
+    "dpo-constant-smooth",
 ];
 
 /// Most predictions of a row.
@@ -71,6 +73,14 @@ impl Fixture {
         self.case[key].as_f64().unwrap_or(0.0)
     }
 
+    fn schedule(&self) -> Schedule {
+        match self.train["schedule"].as_str() {
+            Some("cosine") => Schedule::Cosine,
+            Some("constant") => Schedule::Constant,
+            _ => Schedule::Linear,
+        }
+    }
+
     fn lora(&self) -> Option<Lora> {
         let lora = self.case.get("lora")?;
         let rank = lora["rank"].as_u64()? as usize;
@@ -98,7 +108,7 @@ impl Fixture {
             accumulate,
             lr: of("lr"),
             warmup: of("warmup") as u64,
-            schedule: Schedule::Linear,
+            schedule: self.schedule(),
             beta1: of("beta1"),
             beta2: of("beta2"),
             eps: of("eps"),

@@ -1,8 +1,9 @@
-//! Every op on the native GPU, against the f64 reference.
+//! Every op on the native GPU, in both families of kernels, against the f64 reference.
 #![cfg(not(target_arch = "wasm32"))]
 
 use gradus_core::device::Device;
 use gradus_core::device::gpu::Gpu;
+use gradus_core::ops::Family;
 use gradus_tests::compare::Tolerance;
 use gradus_tests::conformance::check_all;
 
@@ -10,6 +11,10 @@ use gradus_tests::conformance::check_all;
 fn every_op_agrees_with_f64() {
     let mut gpu = pollster::block_on(Gpu::open()).unwrap_or_else(|e| panic!("{e}"));
     println!("conformance on {}", gpu.name());
-    let count = pollster::block_on(check_all(&mut gpu, Tolerance::GPU)).unwrap_or_else(|e| panic!("{e}"));
-    assert!(count > 200, "only {count} cases");
+    for family in Family::ALL {
+        gpu.set_family(family);
+        let count = pollster::block_on(check_all(&mut gpu, Tolerance::GPU))
+            .unwrap_or_else(|e| panic!("{family:?}: {e}"));
+        assert!(count > 200, "only {count} cases");
+    }
 }

@@ -2,17 +2,26 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 use gradus_core::device::{Device, gpu::Gpu};
+use gradus_core::ops::Family;
 use gradus_tests::{golden, golden_gru, golden_ppo};
 
 fn open() -> Box<dyn Device> {
     Box::new(pollster::block_on(Gpu::open()).expect("a GPU adapter"))
 }
 
+fn open_with(family: Family) -> Box<dyn Device> {
+    let mut gpu = pollster::block_on(Gpu::open()).expect("a GPU adapter");
+    gpu.set_family(family);
+    Box::new(gpu)
+}
+
 #[test]
 fn the_gpu_agrees_with_pytorch() {
     println!("golden fixtures on {}", open().name());
-    if let Err(error) = pollster::block_on(golden::check(open, 1e-3)) {
-        panic!("{error:#}");
+    for family in Family::ALL {
+        if let Err(error) = pollster::block_on(golden::check(|| open_with(family), 1e-3)) {
+            panic!("{family:?}: {error:#}");
+        }
     }
 }
 

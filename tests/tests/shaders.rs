@@ -3,9 +3,9 @@
 //! limits.
 #![cfg(not(target_arch = "wasm32"))]
 
-use gradus_core::device::gpu::shaders::{COUNTING, KERNELS, source};
+use gradus_core::device::gpu::shaders::{COUNTING, KERNELS, WORKGROUPS, source};
 use gradus_core::graph::{DType, Location, Spec};
-use gradus_core::ops::Dispatch;
+use gradus_core::ops::{Dispatch, Family};
 use gradus_tests::cases;
 use naga::valid::{Capabilities, GlobalUse, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ScalarKind, StorageAccess, TypeInner};
@@ -23,11 +23,12 @@ struct Launch {
 
 fn launches() -> Vec<Launch> {
     let mut launches = Vec::new();
-    for case in cases::all() {
+    let cases = cases::all();
+    for (case, family) in cases.iter().flat_map(|case| Family::ALL.map(|family| (case, family))) {
         for step in case.plan().steps {
             let specs = |list: &[(Location, Spec)]| list.iter().map(|x| x.1.clone()).collect::<Vec<_>>();
             let (reads, writes) = (specs(&step.reads), specs(&step.writes));
-            let dispatch = step.step.op.dispatch_dyn(&reads, &writes);
+            let dispatch = step.step.op.dispatch_dyn(family, &reads, &writes);
             let what = format!("{} ({})", dispatch.shader, case.name);
             let source = source(&dispatch).unwrap_or_else(|e| panic!("{what}: {e}"));
             let bindings =
@@ -179,7 +180,7 @@ fn every_file_in_shaders_is_reached_from_an_op() {
     for path in files(&folder.join("lib")) {
         let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         assert!(
-            KERNELS.iter().chain(COUNTING).any(|k| k.1.contains(&text)),
+            KERNELS.iter().chain(COUNTING).chain(WORKGROUPS).any(|k| k.1.contains(&text)),
             "no kernel includes {}",
             path.display()
         );

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: builds the engine as the site is built, and times it.
 
 use crate::setup::{self, Tools};
+use crate::site;
 use crate::worker::Worker;
 use anyhow::{Context, Result};
 use std::ffi::OsString;
@@ -12,10 +13,14 @@ use std::process::Command;
 pub(crate) fn run(arguments: &[OsString]) -> Result<bool> {
     let tools = setup::for_building()?;
     setup::for_testing(&tools)?;
+    let mut command = Command::new("cargo");
+    if arguments.first().is_some_and(|a| a == "load") {
+        site::build(&tools, "./")?;
+        command.env("GRADUS_BENCH_DIST", xtask::root().join(site::DIST));
+    }
     let site = setup::target_dir().join("bench-site");
     fs::create_dir_all(&site)?;
-    build(&tools, &site, arguments.iter().any(|a| a == "compare"))?;
-    let mut command = Command::new("cargo");
+    build(&tools, &site, arguments.first().is_some_and(|a| a == "compare"))?;
     command.args(["run", "--quiet", "--release", "-p", "gradus-bench", "--bin", "gradus-bench", "--"]);
     command.env("GRADUS_BENCH_SITE", &site).env("CHROMEDRIVER", setup::chromedriver(&tools)?);
     Ok(command.args(arguments).status()?.success())

@@ -1,13 +1,15 @@
 //! Makes what comes with the page: the models of the default course and a recorded run of each lesson.
 
 use crate::site::checked;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 /// Where it is kept, from the repository's root.
 pub(crate) const SHIPPED: &str = "lessons/shipped";
+/// The program that makes it.
+const GRADUS: &str = "target/release/gradus";
 /// Seed of all that is shipped.
 const SEED: &str = "1";
 /// Each lesson and the models that its run begins from, as on the page.
@@ -22,8 +24,10 @@ const RUNS: [(&str, &[&str]); 8] = [
     ("few-shot", &[]),
 ];
 
-/// Runs the base model and all lessons on the CPU device, from fixed seeds (about 20 minutes on one core), and
-/// replaces `lessons/shipped`. A lesson whose checks fail is shipped as it is: the page shows which.
+/// Runs the base model and all lessons on the CPU device, from fixed seeds (about 20 minutes on one core), replaces
+/// `lessons/shipped`, and records what the models are worth before their weights were rounded. A lesson whose checks
+/// fail is shipped as it is: the page shows which. A base model left by an earlier call is used again: remove
+/// `target/ship` to begin anew.
 pub(crate) fn ship() -> Result<()> {
     checked(Command::new("cargo").args(["build", "--release", "-p", "gradus-lessons"]))?;
     let work = Path::new("target/ship");
@@ -41,16 +45,26 @@ pub(crate) fn ship() -> Result<()> {
         let from = (!needs.is_empty()).then_some(from.as_path());
         run(lesson, from, &models, &["--record", &record.to_string_lossy(), "--zips", SHIPPED])?;
     }
+    record_figures(&models)
+}
+
+/// Writes the figures of the models as they were trained, which the tests find again in the rounded ones.
+fn record_figures(models: &Path) -> Result<()> {
+    let mut command = Command::new(GRADUS);
+    let output = command.args(["measure", "--device", "cpu", "--models"]).arg(models).output();
+    let output = output.with_context(|| format!("{GRADUS} cannot be started"))?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    fs::write(Path::new(SHIPPED).join("figures.json"), output.stdout)?;
     Ok(())
 }
 
 fn run(lesson: &str, from: Option<&Path>, out: &Path, more: &[&str]) -> Result<()> {
-    let mut command = Command::new("target/release/gradus");
+    let mut command = Command::new(GRADUS);
     command.args(["run", lesson, "--size", "default", "--seed", SEED, "--device", "cpu", "--out"]).arg(out);
     if let Some(from) = from {
         command.arg("--from").arg(from);
     }
-    let status = command.args(more).status().context("target/release/gradus cannot be started")?;
+    let status = command.args(more).status().with_context(|| format!("{GRADUS} cannot be started"))?;
     if !status.success() {
         println!("{lesson}: not all checks pass; see above");
     }

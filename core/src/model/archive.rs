@@ -25,11 +25,21 @@ pub(super) fn check_size(name: &str, bytes: u64) -> Result<()> {
     Ok(())
 }
 
-/// Packs the files into one zip, stored: weights hardly compress. The same files give the same bytes.
+/// Packs the files into one zip, stored: f32 weights hardly compress. The same files give the same bytes.
 pub(super) fn to_zip(files: &Files) -> Result<Vec<u8>> {
+    pack(files, SimpleFileOptions::default().compression_method(CompressionMethod::Stored))
+}
+
+/// Packs the files into one zip, deflated. Not in the page, which would carry the compressor for it.
+#[cfg(not(target_arch = "wasm32"))]
+pub(super) fn to_small_zip(files: &Files) -> Result<Vec<u8>> {
+    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
+    pack(files, options.compression_level(Some(9)))
+}
+
+fn pack(files: &Files, options: SimpleFileOptions) -> Result<Vec<u8>> {
     let failed = |e: &dyn std::fmt::Display| Error::Checkpoint(format!("the zip could not be written: {e}"));
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
     for (name, bytes) in files {
         check_size(name, bytes.len() as u64)?;
         zip.start_file(name, options).map_err(|e| failed(&e))?;

@@ -3,7 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `config.json` | the shape, as `GPT2Config` |
-//! | `model.safetensors` | the weights, f32, Conv1D `[in, out]`, head tied |
+//! | `model.safetensors` | the weights (f32; read as f16 and bf16 too), Conv1D `[in, out]`, head tied |
 //! | `tokenizer.json`, `tokenizer_config.json` | the tokenizer, for `AutoTokenizer` |
 //! | `trainer_state.json` | the run's settings, its step and its tokens |
 //! | `exp_avg.safetensors`, `exp_avg_sq.safetensors` | AdamW's two moments, under the parameters' names |
@@ -15,7 +15,7 @@
 //! shapes exactly those of the configuration.
 
 use super::archive::{self, Files};
-use super::{SCORE, Tensor, config, param_shapes, scored_shapes, tensors};
+use super::{Precision, SCORE, Tensor, config, param_shapes, scored_shapes, tensors};
 use crate::protocol::{ModelConfig, RunConfig};
 use crate::text::Tokenizer;
 use crate::{Error, Result};
@@ -89,7 +89,7 @@ impl ModelFolder {
     /// cannot be written.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn write_dir(&self, dir: impl AsRef<std::path::Path>) -> Result<()> {
-        archive::to_dir(dir.as_ref(), &self.to_files()?, &FILES)
+        archive::to_dir(dir.as_ref(), &self.to_files(Precision::F32)?, &FILES)
     }
 
     /// Opens a zipped folder (stored or deflated, its files at the top or in one folder).
@@ -105,17 +105,30 @@ impl ModelFolder {
     /// # Errors
     /// As [`ModelFolder::write_dir`].
     pub fn to_zip(&self) -> Result<Vec<u8>> {
-        archive::to_zip(&self.to_files()?)
+        archive::to_zip(&self.to_files(Precision::F32)?)
     }
 
-    fn to_files(&self) -> Result<Files> {
+    /// Packs the folder into one zip, its weights rounded to `precision` and its files deflated. AdamW's moments
+    /// keep their 32 bits.
+    ///
+    /// # Errors
+    /// As [`ModelFolder::write_dir`]; also for a weight that is too large for `precision`.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn to_small_zip(&self, precision: Precision) -> Result<Vec<u8>> {
+        archive::to_small_zip(&self.to_files(precision)?)
+    }
+
+    fn to_files(&self, precision: Precision) -> Result<Files> {
         super::check_config(&self.config)?;
         let shapes = param_shapes(&self.config);
         let weights = if self.scored() { scored_shapes(&self.config) } else { shapes.clone() };
         let eos = self.tokenizer.as_ref().and_then(Tokenizer::eos);
         let mut files = Files::new();
-        files.insert(CONFIG.into(), config::write(&self.config, eos, self.scored()).into_bytes());
-        files.insert(WEIGHTS.into(), tensors::write(WEIGHTS, &self.tensors, &weights)?);
+        files.insert(
+            CONFIG.into(),
+            config::write(&self.config, eos, self.scored(), precision.dtype()).into_bytes(),
+        );
+        files.insert(WEIGHTS.into(), tensors::write(WEIGHTS, &self.tensors, &weights, precision)?);
         if let Some(tokenizer) = &self.tokenizer {
             check_vocabulary(tokenizer, &self.config)?;
             files.insert(TOKENIZER.into(), tokenizer.to_json().into_bytes());
@@ -126,8 +139,11 @@ impl ModelFolder {
             let json = serde_json::to_vec_pretty(&file)
                 .map_err(|e| Error::Checkpoint(format!("{TRAINER} could not be written: {e}")))?;
             files.insert(TRAINER.into(), json);
-            files.insert(EXP_AVG.into(), tensors::write(EXP_AVG, &state.exp_avg, &shapes)?);
-            files.insert(EXP_AVG_SQ.into(), tensors::write(EXP_AVG_SQ, &state.exp_avg_sq, &shapes)?);
+            files.insert(EXP_AVG.into(), tensors::write(EXP_AVG, &state.exp_avg, &shapes, Precision::F32)?);
+            files.insert(
+                EXP_AVG_SQ.into(),
+                tensors::write(EXP_AVG_SQ, &state.exp_avg_sq, &shapes, Precision::F32)?,
+            );
         }
         Ok(files)
     }

@@ -59,7 +59,7 @@ fn refusal(files: &Files) -> String {
 
 /// The message with which the folder is refused after `file` was changed.
 fn refused(file: &str, change: impl FnOnce(&mut Vec<u8>)) -> String {
-    let mut files = folder().to_files().unwrap();
+    let mut files = folder().to_files(Precision::F32).unwrap();
     change(files.get_mut(file).unwrap());
     refusal(&files)
 }
@@ -82,6 +82,34 @@ fn a_zip_and_a_directory_hold_the_folder() {
 }
 
 #[test]
+fn a_small_zip_holds_rounded_weights_and_exact_moments() {
+    let folder = folder();
+    for (precision, dtype, bits) in [(Precision::F16, "float16", 12), (Precision::Bf16, "bfloat16", 9)] {
+        let zip = folder.to_small_zip(precision).unwrap();
+        assert_eq!(folder.to_small_zip(precision).unwrap(), zip, "the same bytes");
+        assert!(zip.len() < folder.to_zip().unwrap().len());
+        let read = ModelFolder::from_zip(&zip).unwrap();
+        assert_eq!((&read.trainer, &read.tokenizer), (&folder.trainer, &folder.tokenizer));
+        let most = 2f32.powi(-bits);
+        for (read, exact) in read.tensors.iter().zip(&folder.tensors) {
+            let close = |(&a, &b): (&f32, &f32)| (a - b).abs() <= most * b.abs().max(6.2e-5);
+            assert!(read.values.iter().zip(&exact.values).all(close), "{dtype}: {}", exact.name);
+        }
+        assert_ne!(read.tensors, folder.tensors);
+        // Read, written and read again it stays what it is.
+        assert_eq!(ModelFolder::from_zip(&read.to_small_zip(precision).unwrap()).unwrap(), read);
+        let files = folder.to_files(precision).unwrap();
+        assert!(String::from_utf8_lossy(&files[CONFIG]).contains(&format!("\"dtype\": \"{dtype}\"")));
+    }
+    // 70,000 is beyond f16 and not beyond bf16.
+    let mut large = folder;
+    large.tensors[0].values[0] = 7e4;
+    let refused = large.to_small_zip(Precision::F16).unwrap_err().to_string();
+    assert!(refused.contains("too large for float16"), "{refused}");
+    assert!(large.to_small_zip(Precision::Bf16).is_ok());
+}
+
+#[test]
 fn parameters_are_counted_as_the_protocol_counts_them() {
     let config = ModelConfig { vocab_size: 362, ..ModelConfig::preset("177k").unwrap() };
     let numbers: usize = param_shapes(&config).iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
@@ -99,7 +127,7 @@ fn a_deflated_zip_with_a_folder_in_it_opens() {
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
     zip.add_directory("my model/", options).unwrap();
     zip.start_file("__MACOSX/my model/._config.json", options).unwrap();
-    for (name, bytes) in folder.to_files().unwrap() {
+    for (name, bytes) in folder.to_files(Precision::F32).unwrap() {
         zip.start_file(format!("my model/{name}"), options).unwrap();
         zip.write_all(&bytes).unwrap();
     }
@@ -155,7 +183,7 @@ fn a_damaged_zip_is_an_error_and_never_a_panic() {
 /// The zip's checksums catch most damage: here the files are damaged behind them.
 #[test]
 fn damaged_files_are_errors_and_never_panics() {
-    let files = folder().to_files().unwrap();
+    let files = folder().to_files(Precision::F32).unwrap();
     let mut rng = Rng::new(7, Stream::Test);
     for name in FILES {
         for end in 0..files[name].len() {
@@ -216,7 +244,7 @@ fn each_fault_of_the_weights_is_named() {
     let with = |change: &dyn Fn(&mut ModelFolder)| {
         let mut changed = folder();
         change(&mut changed);
-        changed.to_files().unwrap_err().to_string()
+        changed.to_files(Precision::F32).unwrap_err().to_string()
     };
     let message = with(&|f| f.tensors[3].values[2] = f32::NAN);
     assert!(message.contains("ln_1.bias is not finite"), "{message}");
@@ -234,16 +262,16 @@ fn each_fault_of_the_weights_is_named() {
     assert!(header.contains("header claims"), "{header}");
     let large = refused(WEIGHTS, |bytes| bytes[..8].copy_from_slice(&300_000u64.to_le_bytes()));
     assert!(large.contains("limit is 262144"), "{large}");
-    let mut files = folder().to_files().unwrap();
+    let mut files = folder().to_files(Precision::F32).unwrap();
     files.insert(WEIGHTS.into(), vec![0; MAX + 1]);
     assert!(ModelFolder::from_files(&files).unwrap_err().to_string().contains("64 MiB"));
     for name in [CONFIG, WEIGHTS, EXP_AVG, EXP_AVG_SQ] {
-        let mut files = folder().to_files().unwrap();
+        let mut files = folder().to_files(Precision::F32).unwrap();
         files.remove(name);
         let message = ModelFolder::from_files(&files).unwrap_err().to_string();
         assert!(message.contains(name), "{message}");
     }
-    let mut files = folder().to_files().unwrap();
+    let mut files = folder().to_files(Precision::F32).unwrap();
     let large: Vec<String> = (0..9).map(|i| if i == 0 { "<eos>".into() } else { format!("w{i}") }).collect();
     files.insert(TOKENIZER.into(), Tokenizer::words(&large).unwrap().to_json().into_bytes());
     assert!(refusal(&files).contains("9 tokens and the model only 5"));
@@ -304,7 +332,7 @@ fn buffers_and_a_copied_head_are_left_out_and_the_prefix_may_be_missing() {
         });
         safetensors::serialize(views, None).unwrap()
     };
-    let mut files = folder.to_files().unwrap();
+    let mut files = folder.to_files(Precision::F32).unwrap();
     files.insert(WEIGHTS.into(), write(&owned));
     assert_eq!(ModelFolder::from_files(&files).unwrap(), folder);
     owned.push(("h.0.crossattention.bias".into(), vec![1], vec![0; 4]));

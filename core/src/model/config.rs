@@ -92,8 +92,9 @@ pub(super) fn scored_shapes(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
 const CLASSIFIER: &str = "GPT2ForSequenceClassification";
 
 /// The text of `config.json`. `eos` is the token that begins and ends a document. A model with a scalar head has
-/// one label; transformers scores a row at its last token that is not `pad_token_id`, for which `eos` stands.
-pub(super) fn write(config: &ModelConfig, eos: Option<u32>, scored: bool) -> String {
+/// one label; transformers scores a row at its last token that is not `pad_token_id`, for which `eos` stands. `dtype`
+/// is the weights', by PyTorch's name.
+pub(super) fn write(config: &ModelConfig, eos: Option<u32>, scored: bool, dtype: &str) -> String {
     let mut file = json!({
         "model_type": "gpt2",
         "architectures": [if scored { CLASSIFIER } else { "GPT2LMHeadModel" }],
@@ -112,7 +113,7 @@ pub(super) fn write(config: &ModelConfig, eos: Option<u32>, scored: bool) -> Str
         "attn_pdrop": 0.0,
         "bos_token_id": eos,
         "eos_token_id": eos,
-        "dtype": "float32",
+        "dtype": dtype,
         // Ours; transformers keeps them as plain attributes.
         "gradus_attention": config.attention,
         "gradus_init": config.init,

@@ -21,4 +21,4 @@ pub use network::{Architecture, Network};
 pub(crate) use params::padded_vocab;
 pub use params::{Entry, Params};
 pub use rnn::{Rnn, rnn_like, rnn_parameters, rnn_shapes};
-pub use tensors::Tensor;
+pub use tensors::{Precision, Tensor};

@@ -1,7 +1,9 @@
 //! AdamW over the whole flat parameter buffer in one dispatch (Loshchilov & Hutter 2017, arXiv
 //! 1711.05101, algorithm 2; arithmetic in PyTorch's order), with the clip by global norm folded in.
 
-use super::{Dispatch, GRAD_NORM_PARTS, Op, STATE_WORDS, State, expect, f, groups, no_gradient, u};
+use super::{
+    ALONE, Constant, Dispatch, GRAD_NORM_PARTS, Op, STATE_WORDS, State, expect, f, groups, no_gradient, u,
+};
 use crate::Result;
 use crate::device::cpu::{Io, Real};
 use crate::graph::{Backward, Spec, Step};
@@ -72,7 +74,22 @@ impl Op for AdamW {
     }
 
     fn dispatch(&self, _: &[Spec], _: &[Spec]) -> Dispatch {
-        let constants = vec![
+        Dispatch { shader: "adamw", constants: self.constants(), workgroups: groups(self.len, 1024) }
+    }
+
+    fn dispatch_threads(&self, _: &[Spec], _: &[Spec]) -> Dispatch {
+        let mut constants = self.constants();
+        constants.extend([u("THREADS", ALONE), u("SPAN", SPAN)]);
+        Dispatch { shader: "adamw_threads", constants, workgroups: groups(self.len, ALONE * SPAN) }
+    }
+}
+
+/// Parameters of a thread that works alone, and so has to find the gradient's norm by itself.
+const SPAN: usize = 256;
+
+impl AdamW {
+    fn constants(&self) -> Vec<(&'static str, Constant)> {
+        vec![
             u("N", self.len),
             u("DECAYED", self.decayed),
             f("BETA1", self.beta1),
@@ -80,7 +97,6 @@ impl Op for AdamW {
             f("EPS", self.eps),
             f("WEIGHT_DECAY", self.weight_decay),
             f("MAX_GRAD_NORM", self.max_grad_norm),
-        ];
-        Dispatch { shader: "adamw", constants, workgroups: groups(self.len, 1024) }
+        ]
     }
 }

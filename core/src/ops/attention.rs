@@ -3,7 +3,7 @@
 
 use super::{Dispatch, Form, Op, attention_counted as counted, expect, f, groups, no_gradient, u};
 use crate::Result;
-use crate::device::cpu::{Io, Real};
+use crate::device::cpu::{Heads, Io, Real, Start};
 use crate::graph::{Backward, Spec, Step};
 
 /// Sizes that every attention op shares.
@@ -45,6 +45,12 @@ impl Sizes {
 
     pub(super) fn scale(&self) -> f64 {
         scale(self.d, self.scaled)
+    }
+
+    /// As the CPU device's own kernels take them.
+    pub(super) fn of_heads<F>(self, causal: bool, qkv: &[F]) -> Heads<'_, F> {
+        let scale = self.scale();
+        Heads { b: self.b, t: self.t, h: self.h, d: self.d, scale, causal, qkv }
     }
 
     /// For each sequence and head: its index, and where its queries begin in qkv and its output in o.
@@ -104,13 +110,13 @@ impl Op for Attention {
         let (t, d, c, row) = (s.t, s.d, s.c(), 3 * s.c());
         for (i, q, out) in s.heads() {
             let p = &mut probs[i * t * t..][..t * t];
-            F::gemm([t, t, d], (&qkv[q..], [row, 1]), (&qkv[q + c..], [1, row]), (p, t), false);
+            F::gemm([t, t, d], (&qkv[q..], [row, 1]), (&qkv[q + c..], [1, row]), (p, t), Start::Zero);
             for (r, p) in p.chunks_exact_mut(t).enumerate() {
                 let (seen, unseen) = p.split_at_mut(self.form.seen(r, t));
                 softmax(seen, F::of(s.scale()));
                 unseen.fill(F::zero());
             }
-            F::gemm([t, d, t], (p, [t, 1]), (&qkv[q + 2 * c..], [row, 1]), (&mut o[out..], c), false);
+            F::gemm([t, d, t], (p, [t, 1]), (&qkv[q + 2 * c..], [row, 1]), (&mut o[out..], c), Start::Zero);
         }
     }
 
@@ -168,7 +174,7 @@ impl Op for AttentionGradScores {
         let (t, d, c, row) = (s.t, s.d, s.c(), 3 * s.c());
         for (i, q, out) in s.heads() {
             let (p, ds) = (&probs[i * t * t..][..t * t], &mut ds[i * t * t..][..t * t]);
-            F::gemm([t, t, d], (&dout[out..], [c, 1]), (&qkv[q + 2 * c..], [1, row]), (ds, t), false);
+            F::gemm([t, t, d], (&dout[out..], [c, 1]), (&qkv[q + 2 * c..], [1, row]), (ds, t), Start::Zero);
             for (p, ds) in p.chunks_exact(t).zip(ds.chunks_exact_mut(t)) {
                 let dot = F::dot(p, ds);
                 for (ds, &p) in ds.iter_mut().zip(p) {
@@ -218,9 +224,15 @@ impl Op for AttentionGrad {
         let (t, d, c, row) = (s.t, s.d, s.c(), 3 * s.c());
         for (i, q, out) in s.heads() {
             let (p, ds) = (&probs[i * t * t..][..t * t], &ds[i * t * t..][..t * t]);
-            F::gemm([t, d, t], (ds, [t, 1]), (&qkv[q + c..], [row, 1]), (&mut dqkv[q..], row), false);
-            F::gemm([t, d, t], (ds, [1, t]), (&qkv[q..], [row, 1]), (&mut dqkv[q + c..], row), false);
-            F::gemm([t, d, t], (p, [1, t]), (&dout[out..], [c, 1]), (&mut dqkv[q + 2 * c..], row), false);
+            F::gemm([t, d, t], (ds, [t, 1]), (&qkv[q + c..], [row, 1]), (&mut dqkv[q..], row), Start::Zero);
+            F::gemm([t, d, t], (ds, [1, t]), (&qkv[q..], [row, 1]), (&mut dqkv[q + c..], row), Start::Zero);
+            F::gemm(
+                [t, d, t],
+                (p, [1, t]),
+                (&dout[out..], [c, 1]),
+                (&mut dqkv[q + 2 * c..], row),
+                Start::Zero,
+            );
         }
     }
 

@@ -1,6 +1,6 @@
 //! Token plus position embedding (Radford et al. 2019, GPT-2).
 
-use super::{Dispatch, Op, expect, groups, no_gradient, u};
+use super::{ALONE, Dispatch, Op, expect, groups, no_gradient, u};
 use crate::Result;
 use crate::device::cpu::{Io, Real};
 use crate::graph::{Backward, DType, Spec, Step};
@@ -103,6 +103,12 @@ impl Op for EmbedGrad {
         let (b, t, c) = (reads[1].shape[0], reads[1].shape[1], reads[0].last());
         let constants = vec![u("B", b), u("T", t), u("C", c), u("V", self.vocab)];
         Dispatch { shader: "embed_grad", constants, workgroups: groups(self.vocab + t, 1) }
+    }
+
+    fn dispatch_threads(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
+        let (b, t, c) = (reads[1].shape[0], reads[1].shape[1], reads[0].last());
+        let constants = vec![u("B", b), u("T", t), u("C", c), u("THREADS", ALONE)];
+        Dispatch { shader: "embed_grad_threads", constants, workgroups: groups(c + t * c, ALONE) }
     }
 }
 

@@ -9,9 +9,12 @@
 //! ([`Form::counted`]); the formulas are those of [`traffic`](crate::attention::traffic).
 
 use super::attention::Sizes;
-use super::{Dispatch, FlashAttentionDelta, FlashAttentionGradKv, FlashAttentionGradQ, Form, Op, u};
+use super::{
+    ALONE, Dispatch, FlashAttentionDelta, FlashAttentionGradKv, FlashAttentionGradQ, Form, Op, f, flag,
+    groups, u,
+};
 use crate::attention::{Meter, Tiles, tiles::seen};
-use crate::device::cpu::{Io, Real};
+use crate::device::cpu::{Flash, Io, Real, Start};
 use crate::graph::{Backward, Spec, Step};
 use crate::{Error, Result};
 
@@ -55,7 +58,13 @@ impl FlashAttention {
                     let columns = keys.len();
                     bring(meter, (&qkv[query + c + keys.start * row..], row), (columns, d), &mut k);
                     bring(meter, (&qkv[query + 2 * c + keys.start * row..], row), (columns, d), &mut v);
-                    F::gemm([rows, columns, d], (&q, [d, 1]), (&k, [1, d]), (&mut scores, columns), false);
+                    F::gemm(
+                        [rows, columns, d],
+                        (&q, [d, 1]),
+                        (&k, [1, d]),
+                        (&mut scores, columns),
+                        Start::Zero,
+                    );
                     for r in 0..rows {
                         let line = &mut scores[r * columns..][..columns];
                         let seen = seen(queries.start + r, &keys, self.form.causal);
@@ -72,7 +81,13 @@ impl FlashAttention {
                         l[r] = l[r] * rescale + F::total(line);
                         sum[r * d..][..d].iter_mut().for_each(|o| *o *= rescale);
                     }
-                    F::gemm([rows, d, columns], (&scores, [columns, 1]), (&v, [d, 1]), (&mut sum, d), true);
+                    F::gemm(
+                        [rows, d, columns],
+                        (&scores, [columns, 1]),
+                        (&v, [d, 1]),
+                        (&mut sum, d),
+                        Start::Held,
+                    );
                 }
                 for r in 0..rows {
                     sum[r * d..][..d].iter_mut().for_each(|o| *o /= l[r]);
@@ -83,6 +98,11 @@ impl FlashAttention {
             }
         }
     }
+}
+
+/// The CPU device's own kernels, where nothing is counted and no tiles are asked for.
+pub(super) fn kernels<F: Real>(tiles: Option<Tiles>, form: Form) -> Option<Flash<F>> {
+    if tiles.is_none() && !form.counted { F::flash() } else { None }
 }
 
 /// The launch of a tiled kernel: one workgroup for `held` rows, sequence and head, past which tiles of
@@ -97,6 +117,33 @@ pub(super) fn launch(
     let constants = [s.constants(), tiles, form.constants(counter)].concat();
     let workgroups = [s.t.div_ceil(held) as u32, s.h as u32, s.b as u32];
     Dispatch { shader, constants, workgroups }
+}
+
+/// The launch of a kernel with a thread for several rows, which are at most `most` and about `numbers` numbers
+/// together: more of them share what is loaded, until they no longer stay near. None: the kernel is asked to count
+/// or to cut tiles, or heads are no whole vectors.
+pub(super) fn launch_threads(
+    shader: &'static str,
+    s: Sizes,
+    (most, numbers): (usize, usize),
+    (form, tiles): (Form, Option<Tiles>),
+) -> Option<Dispatch> {
+    if form.counted || tiles.is_some() || !s.d.is_multiple_of(4) {
+        return None;
+    }
+    let held = (numbers / s.d).clamp(1, most);
+    let constants = vec![
+        u("B", s.b),
+        u("T", s.t),
+        u("H", s.h),
+        u("D4", s.d / 4),
+        u("HELD", held),
+        u("THREADS", ALONE),
+        f("SCALE", s.scale()),
+        flag("CAUSAL", form.causal),
+    ];
+    let workgroups = groups(s.b * s.h * s.t.div_ceil(held), ALONE);
+    Some(Dispatch { shader, constants, workgroups })
 }
 
 /// Errors: a counted kernel without tiles, or tiles that do not fit.
@@ -153,7 +200,12 @@ impl Op for FlashAttention {
     }
 
     #[inline(always)]
-    fn cpu<F: Real>(&self, io: Io<'_, F>) {
+    fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
+        if let Some(kernels) = kernels::<F>(self.tiles, self.form) {
+            let s = Sizes::of(io.read_spec(0), self.heads, self.form.scaled);
+            let (qkv, o, lse) = (io.f(0), io.out(0), io.out(1));
+            return (kernels.forward)(s.of_heads(self.form.causal, qkv), o, lse);
+        }
         self.form.metered(io, 2, |io, meter| self.run(io, meter));
     }
 
@@ -173,5 +225,11 @@ impl Op for FlashAttention {
         let s = Sizes::of(&reads[0], self.heads, self.form.scaled);
         let tiles = self.tiles.unwrap_or_else(|| Tiles::of_forward(s.d));
         launch("flash_attention", s, (tiles.queries, tiles.keys), (self.form, 3))
+    }
+
+    fn dispatch_threads(&self, reads: &[Spec], writes: &[Spec]) -> Dispatch {
+        let s = Sizes::of(&reads[0], self.heads, self.form.scaled);
+        launch_threads("flash_attention_threads", s, (8, 128), (self.form, self.tiles))
+            .unwrap_or_else(|| self.dispatch(reads, writes))
     }
 }

@@ -3,11 +3,11 @@
 //! for each block of Q rows; both recompute P from the log-sum-exp.
 
 use super::attention::Sizes;
-use super::flash_attention::{CPU_TILES, bring, check_tiles, launch, put};
+use super::flash_attention::{CPU_TILES, bring, check_tiles, kernels, launch, launch_threads, put};
 use super::{Dispatch, Form, Op, groups, no_gradient, u};
 use crate::Result;
 use crate::attention::{Meter, Tiles, tiles::seen};
-use crate::device::cpu::{Io, Real};
+use crate::device::cpu::{Io, Real, Start, Upstream};
 use crate::graph::{Backward, Spec, Step};
 use std::ops::Range;
 
@@ -128,8 +128,8 @@ impl<'a, F: Real> Pair<'a, F> {
     fn recompute(&mut self, queries: &Range<usize>, keys: &Range<usize>) {
         let (d, scale, columns) = (self.s.d, F::of(self.s.scale()), keys.len());
         let size = [queries.len(), columns, d];
-        F::gemm(size, (&self.q, [d, 1]), (&self.k, [1, d]), (&mut self.p, columns), false);
-        F::gemm(size, (&self.g, [d, 1]), (&self.v, [1, d]), (&mut self.ds, columns), false);
+        F::gemm(size, (&self.q, [d, 1]), (&self.k, [1, d]), (&mut self.p, columns), Start::Zero);
+        F::gemm(size, (&self.g, [d, 1]), (&self.v, [1, d]), (&mut self.ds, columns), Start::Zero);
         for (r, row) in queries.clone().enumerate() {
             let seen = seen(row, keys, self.causal);
             let (p, ds) = (&mut self.p[r * columns..][..columns], &mut self.ds[r * columns..][..columns]);
@@ -171,8 +171,8 @@ impl FlashAttentionGradKv {
                     pair.bring_queries(meter, head, &queries);
                     pair.recompute(&queries, &keys);
                     let (size, turned) = ([keys.len(), d, queries.len()], [1, keys.len()]);
-                    F::gemm(size, (&pair.ds, turned), (&pair.q, [d, 1]), (&mut dk, d), true);
-                    F::gemm(size, (&pair.p, turned), (&pair.g, [d, 1]), (&mut dv, d), true);
+                    F::gemm(size, (&pair.ds, turned), (&pair.q, [d, 1]), (&mut dk, d), Start::Held);
+                    F::gemm(size, (&pair.p, turned), (&pair.g, [d, 1]), (&mut dv, d), Start::Held);
                 }
                 let at = head.1 + keys.start * 3 * c;
                 put(meter, &dk, d, &mut dqkv[at + c..], 3 * c);
@@ -194,7 +194,12 @@ impl Op for FlashAttentionGradKv {
     }
 
     #[inline(always)]
-    fn cpu<F: Real>(&self, io: Io<'_, F>) {
+    fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
+        if let Some(kernels) = kernels::<F>(self.tiles, self.form) {
+            let s = Sizes::of(io.read_spec(0), self.heads, self.form.scaled);
+            let up = Upstream { dout: io.f(1), lse: io.f(2), delta: io.f(3) };
+            return (kernels.grad_kv)(s.of_heads(self.form.causal, io.f(0)), up, io.out(0));
+        }
         self.form.metered(io, 1, |io, meter| self.run(io, meter));
     }
 
@@ -206,6 +211,12 @@ impl Op for FlashAttentionGradKv {
         let s = Sizes::of(&reads[0], self.heads, self.form.scaled);
         let tiles = self.tiles.unwrap_or_else(|| Tiles::of_backward(s.d));
         launch("flash_attention_grad_kv", s, (tiles.keys, tiles.queries), (self.form, 5))
+    }
+
+    fn dispatch_threads(&self, reads: &[Spec], writes: &[Spec]) -> Dispatch {
+        let s = Sizes::of(&reads[0], self.heads, self.form.scaled);
+        launch_threads("flash_attention_grad_kv_threads", s, (4, 96), (self.form, self.tiles))
+            .unwrap_or_else(|| self.dispatch(reads, writes))
     }
 }
 
@@ -235,7 +246,7 @@ impl FlashAttentionGradQ {
                     pair.bring_keys(meter, head.1, &keys);
                     pair.recompute(&queries, &keys);
                     let size = [queries.len(), d, keys.len()];
-                    F::gemm(size, (&pair.ds, [keys.len(), 1]), (&pair.k, [d, 1]), (&mut dq, d), true);
+                    F::gemm(size, (&pair.ds, [keys.len(), 1]), (&pair.k, [d, 1]), (&mut dq, d), Start::Held);
                 }
                 put(meter, &dq, d, &mut dqkv[head.1 + queries.start * 3 * c..], 3 * c);
             }
@@ -255,7 +266,12 @@ impl Op for FlashAttentionGradQ {
     }
 
     #[inline(always)]
-    fn cpu<F: Real>(&self, io: Io<'_, F>) {
+    fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
+        if let Some(kernels) = kernels::<F>(self.tiles, self.form) {
+            let s = Sizes::of(io.read_spec(0), self.heads, self.form.scaled);
+            let up = Upstream { dout: io.f(1), lse: io.f(2), delta: io.f(3) };
+            return (kernels.grad_q)(s.of_heads(self.form.causal, io.f(0)), up, io.out(0));
+        }
         self.form.metered(io, 1, |io, meter| self.run(io, meter));
     }
 
@@ -267,5 +283,11 @@ impl Op for FlashAttentionGradQ {
         let s = Sizes::of(&reads[0], self.heads, self.form.scaled);
         let tiles = self.tiles.unwrap_or_else(|| Tiles::of_forward(s.d));
         launch("flash_attention_grad_q", s, (tiles.queries, tiles.keys), (self.form, 5))
+    }
+
+    fn dispatch_threads(&self, reads: &[Spec], writes: &[Spec]) -> Dispatch {
+        let s = Sizes::of(&reads[0], self.heads, self.form.scaled);
+        launch_threads("flash_attention_grad_q_threads", s, (8, 128), (self.form, self.tiles))
+            .unwrap_or_else(|| self.dispatch(reads, writes))
     }
 }

@@ -1,6 +1,5 @@
 //! The derivative of GELU, applied.
 
-use super::linear::gelu;
 use super::{Dispatch, Op, expect, groups, no_gradient, u};
 use crate::Result;
 use crate::device::cpu::{Io, Real};
@@ -22,10 +21,7 @@ impl Op for GeluGrad {
 
     #[inline(always)]
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
-        let (dy, pre, dpre) = (io.f(0), io.f(1), io.out(0));
-        for ((d, &g), &x) in dpre.iter_mut().zip(dy).zip(pre) {
-            *d = g * gelu(x).1;
-        }
+        F::gelu_grad(io.f(0), io.f(1), io.out(0));
     }
 
     fn vjp(&self, _: &mut Backward<'_>, _: &Step) -> Result<()> {

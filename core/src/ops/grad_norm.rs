@@ -1,7 +1,7 @@
 //! The global gradient norm's square, in parts that [`AdamW`](super::AdamW) and
 //! [`Record`](super::Record) add up.
 
-use super::{Dispatch, Op, expect, no_gradient, u};
+use super::{Dispatch, Op, expect, groups, no_gradient, u};
 use crate::Result;
 use crate::device::cpu::{Io, Real};
 use crate::graph::{Backward, Spec, Step};
@@ -41,5 +41,11 @@ impl Op for GradNorm {
         let n = reads[0].len();
         let constants = vec![u("N", n), u("SPAN", n.div_ceil(GRAD_NORM_PARTS).max(1))];
         Dispatch { shader: "grad_norm", constants, workgroups: [GRAD_NORM_PARTS as u32, 1, 1] }
+    }
+
+    fn dispatch_threads(&self, reads: &[Spec], writes: &[Spec]) -> Dispatch {
+        let mut constants = self.dispatch(reads, writes).constants;
+        constants.push(u("THREADS", 4));
+        Dispatch { shader: "grad_norm_threads", constants, workgroups: groups(GRAD_NORM_PARTS, 4) }
     }
 }

@@ -11,7 +11,7 @@
 
 use super::{Dispatch, LinearGradWeight, Op, expect, no_gradient, u};
 use crate::Result;
-use crate::device::cpu::{Io, Real};
+use crate::device::cpu::{Io, Real, Start};
 use crate::graph::{Backward, Spec, Step, Value};
 
 /// Widest layer: the gradient kernel keeps 4C numbers in 16 KiB of workgroup memory.
@@ -73,7 +73,7 @@ impl Op for Gru {
             recurrent.chunks_exact_mut(3 * c).for_each(|row| row.copy_from_slice(bias));
             if i > 0 {
                 let before = (&h[(i - 1) * c..], [t * c, 1]);
-                F::gemm([b, 3 * c, c], before, (w, [1, c]), (&mut recurrent, 3 * c), true);
+                F::gemm([b, 3 * c, c], before, (w, [1, c]), (&mut recurrent, 3 * c), Start::Held);
             }
             for (row, from) in recurrent.chunks_exact(3 * c).enumerate() {
                 let at = row * t + i;
@@ -169,7 +169,7 @@ impl Op for GruGrad {
                 }
             }
             let from = (&recurrent[i * 3 * c..], [t * 3 * c, 1]);
-            F::gemm([b, c, 3 * c], from, (w, [c, 1]), (&mut carry, c), true);
+            F::gemm([b, c, 3 * c], from, (w, [c, 1]), (&mut carry, c), Start::Held);
         }
     }
 

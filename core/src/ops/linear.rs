@@ -1,9 +1,9 @@
 //! `y = x · W + b`, with GELU or a residual added on the way out. GPT-2 stores W as `[K, N]` (Conv1D);
 //! the tied head multiplies by the transpose of the embedding, `[N, K]`.
 
-use super::{Dispatch, GeluGrad, Op, expect, flag, groups, no_gradient, u};
+use super::{ALONE, Constant, Dispatch, Family, GeluGrad, Op, expect, flag, groups, no_gradient, u};
 use crate::Result;
-use crate::device::cpu::{Io, Real};
+use crate::device::cpu::{Io, Real, Start};
 use crate::graph::{Backward, Spec, Step, Value};
 
 /// reads x `[.., K]`, w `[K, N]` (or `[N, K]` if `transposed`), then b `[N]` if `bias`, then a residual
@@ -18,18 +18,6 @@ pub struct Linear {
     pub gelu: bool,
     /// Another value is added on the way out.
     pub residual: bool,
-}
-
-/// GELU in its tanh form, and its derivative, through σ: ½(1 + tanh z) = σ(2z), whose exponential goes to 0 or to
-/// ∞ without harm.
-#[inline(always)]
-pub(super) fn gelu<F: Real>(x: F) -> (F, F) {
-    let k = F::of(2.0 * 0.797_884_560_802_865_4); // 2√(2/π)
-    let a = F::of(0.044_715) * k;
-    let square = x * x;
-    let s = F::one() / (F::one() + (-x * (k + a * square)).expo());
-    let slope = k + F::of(3.0) * a * square;
-    (x * s, s + x * s * (F::one() - s) * slope)
 }
 
 impl Linear {
@@ -76,22 +64,17 @@ impl Op for Linear {
     fn cpu<F: Real>(&self, mut io: Io<'_, F>) {
         let (m, (k, n)) = (io.read_spec(0).rows(), self.sizes(io.read_spec(1)));
         let (x, w, y) = (io.f(0), io.f(1), io.out(0));
-        let mut at = 2;
-        if self.bias {
-            let bias = io.f(at);
-            y.chunks_exact_mut(n).for_each(|row| row.copy_from_slice(bias));
-            at += 1;
-        }
-        F::gemm([m, n, k], (x, [k, 1]), (w, self.strides(k, n)), (y, n), self.bias);
+        let start = match (self.bias, self.residual) {
+            (false, _) => Start::Zero,
+            (true, false) => Start::Row(io.f(2)),
+            (true, true) => Start::RowAnd(io.f(2), io.f(3)),
+        };
         if self.gelu {
             let pre = io.out(1);
-            pre.copy_from_slice(y);
-            y.iter_mut().for_each(|y| *y = gelu(*y).0);
-        }
-        if self.residual {
-            for (y, &r) in y.iter_mut().zip(io.f(at)) {
-                *y += r;
-            }
+            F::gemm([m, n, k], (x, [k, 1]), (w, self.strides(k, n)), (pre, n), start);
+            F::gelu(pre, y);
+        } else {
+            F::gemm([m, n, k], (x, [k, 1]), (w, self.strides(k, n)), (y, n), start);
         }
     }
 
@@ -114,6 +97,16 @@ impl Op for Linear {
     }
 
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
+        self.launch(Family::Workgroups, reads)
+    }
+
+    fn dispatch_threads(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
+        self.launch(Family::Threads, reads)
+    }
+}
+
+impl Linear {
+    fn launch(&self, family: Family, reads: &[Spec]) -> Dispatch {
         let (m, (k, n)) = (reads[0].rows(), self.sizes(&reads[1]));
         let shader = match (self.bias, self.gelu, self.residual) {
             (true, true, _) => "linear_gelu",
@@ -121,14 +114,26 @@ impl Op for Linear {
             (true, ..) => "linear",
             _ => "linear_plain",
         };
-        let constants = vec![u("M", m), u("K", k), u("N", n), flag("TRANSPOSED", self.transposed)];
-        Dispatch { shader, constants, workgroups: tiles(m, n) }
+        product(family, shader, [m, k, n], self.transposed)
     }
 }
 
-/// Workgroups of 64 threads, each thread an 8 × 8 tile: `[8 rows · 8, 8 columns · 8]` a workgroup.
-fn tiles(rows: usize, columns: usize) -> [u32; 3] {
-    [columns.div_ceil(64) as u32, rows.div_ceil(64) as u32, 1]
+/// The launch of a product: 16 × 16 elements a thread that works alone; or 64 × 64 a workgroup, which brings tiles
+/// 16 deep.
+fn product(family: Family, shader: &'static str, [m, k, n]: [usize; 3], transposed: bool) -> Dispatch {
+    let mut constants = vec![u("M", m), u("K", k), u("N", n), flag("TRANSPOSED", transposed)];
+    constants.extend(depth(family, 16));
+    let tiles = |side: usize| m.div_ceil(side) * n.div_ceil(side);
+    let workgroups = match family {
+        Family::Threads => groups(tiles(16), ALONE),
+        Family::Workgroups => groups(tiles(64), 1),
+    };
+    Dispatch { shader, constants, workgroups }
+}
+
+/// The constant that chooses the kernels with workgroup memory: how many rows pass through it at a time.
+fn depth(family: Family, rows: usize) -> Option<(&'static str, Constant)> {
+    (family == Family::Workgroups).then(|| u(Family::DEPTH, rows))
 }
 
 /// reads dy `[.., N]`, w; writes dx `[.., K]`.
@@ -165,18 +170,27 @@ impl Op for LinearGradInput {
         let (m, (k, n)) = (io.read_spec(0).rows(), self.forward().sizes(io.read_spec(1)));
         let [a, b] = self.forward().strides(k, n);
         let (dy, w, dx) = (io.f(0), io.f(1), io.out(0));
-        F::gemm([m, k, n], (dy, [n, 1]), (w, [b, a]), (dx, k), false);
+        F::gemm([m, k, n], (dy, [n, 1]), (w, [b, a]), (dx, k), Start::Zero);
     }
 
     fn vjp(&self, _: &mut Backward<'_>, _: &Step) -> Result<()> {
         no_gradient(self.name())
     }
 
-    // dx = dy · Wᵀ is a plain product with the other orientation.
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
+        self.launch(Family::Workgroups, reads)
+    }
+
+    fn dispatch_threads(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
+        self.launch(Family::Threads, reads)
+    }
+}
+
+impl LinearGradInput {
+    // dx = dy · Wᵀ is a plain product with the other orientation.
+    fn launch(&self, family: Family, reads: &[Spec]) -> Dispatch {
         let (m, (k, n)) = (reads[0].rows(), self.forward().sizes(&reads[1]));
-        let constants = vec![u("M", m), u("K", n), u("N", k), flag("TRANSPOSED", !self.transposed)];
-        Dispatch { shader: "linear_plain", constants, workgroups: tiles(m, k) }
+        product(family, "linear_plain", [m, n, k], !self.transposed)
     }
 }
 
@@ -213,9 +227,9 @@ impl Op for LinearGradWeight {
         let (m, k, n) = (io.read_spec(0).rows(), io.read_spec(0).last(), io.read_spec(1).last());
         let (x, dy, dw) = (io.f(0), io.f(1), io.out(0));
         if self.transposed {
-            F::gemm([n, k, m], (dy, [1, n]), (x, [k, 1]), (dw, k), true);
+            F::gemm([n, k, m], (dy, [1, n]), (x, [k, 1]), (dw, k), Start::Held);
         } else {
-            F::gemm([k, n, m], (x, [1, k]), (dy, [n, 1]), (dw, n), true);
+            F::gemm([k, n, m], (x, [1, k]), (dy, [n, 1]), (dw, n), Start::Held);
         }
         if self.bias {
             let db = io.out(1);
@@ -232,13 +246,31 @@ impl Op for LinearGradWeight {
     }
 
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
+        self.launch(Family::Workgroups, reads)
+    }
+
+    fn dispatch_threads(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
+        self.launch(Family::Threads, reads)
+    }
+}
+
+impl LinearGradWeight {
+    fn launch(&self, family: Family, reads: &[Spec]) -> Dispatch {
         let (m, k, n) = (reads[0].rows(), reads[0].last(), reads[1].last());
         let (rows, columns) = if self.transposed { (n, k) } else { (k, n) };
-        let constants =
+        let tiles = |side: usize| rows.div_ceil(side) * columns.div_ceil(side);
+        let (tiles, width) = match family {
+            // 16 × 16 elements a thread; few threads a workgroup where there are few at all.
+            Family::Threads if tiles(16) < 256 => (tiles(16), 4),
+            Family::Threads => (tiles(16), 16),
+            // 8 × 8 elements, summed by four threads.
+            Family::Workgroups => (tiles(8), 16),
+        };
+        let mut constants =
             vec![u("M", m), u("ROWS", rows), u("COLUMNS", columns), flag("TRANSPOSED", self.transposed)];
-        // 16 tiles of 8 × 8 a workgroup, each summed by four threads.
-        let workgroups = groups(rows.div_ceil(8) * columns.div_ceil(8), 16);
+        constants.push(u("WIDTH", width));
+        constants.extend(depth(family, 4));
         let shader = if self.bias { "linear_grad_weight" } else { "linear_grad_weight_plain" };
-        Dispatch { shader, constants, workgroups }
+        Dispatch { shader, constants, workgroups: groups(tiles, width) }
     }
 }

@@ -1,6 +1,6 @@
 //! ln p of the target tokens under softmax(logits).
 
-use super::{Dispatch, Op, expect, groups, no_gradient, u};
+use super::{ALONE, Dispatch, Op, expect, groups, no_gradient, u};
 use crate::Result;
 use crate::device::cpu::{Io, Real};
 use crate::graph::{Backward, DType, Spec, Step};
@@ -54,6 +54,12 @@ impl Op for LogProb {
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
         let constants = vec![u("ROWS", reads[0].rows()), u("WIDTH", reads[0].last()), u("V", self.vocab)];
         Dispatch { shader: "log_prob", constants, workgroups: groups(reads[0].rows(), 1) }
+    }
+
+    fn dispatch_threads(&self, reads: &[Spec], writes: &[Spec]) -> Dispatch {
+        let mut constants = self.dispatch(reads, writes).constants;
+        constants.push(u("THREADS", ALONE));
+        Dispatch { shader: "log_prob_threads", constants, workgroups: groups(reads[0].rows(), ALONE) }
     }
 }
 

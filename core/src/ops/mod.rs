@@ -13,6 +13,7 @@ mod batch;
 mod dpo;
 mod embed;
 mod examples;
+mod family;
 mod flash_attention;
 mod flash_attention_grad;
 mod form;
@@ -45,6 +46,7 @@ pub use batch::{Batch, Draw};
 pub use dpo::{DPO_METRICS, Dpo};
 pub use embed::{Embed, EmbedAt, EmbedGrad};
 pub use examples::{Examples, example_words};
+pub use family::Family;
 pub use flash_attention::FlashAttention;
 pub use flash_attention_grad::{FlashAttentionDelta, FlashAttentionGradKv, FlashAttentionGradQ};
 pub use form::Form;
@@ -70,6 +72,7 @@ pub use weight_average::WeightAverage;
 use crate::device::cpu::{Io, Real, simd};
 use crate::graph::{Backward, Spec, Step};
 use crate::{Error, Result};
+use family::ALONE;
 use std::fmt::Debug;
 
 /// One kernel launch.
@@ -117,6 +120,11 @@ pub trait Op: Debug + Send + Sync {
 
     /// The kernel launch.
     fn dispatch(&self, reads: &[Spec], writes: &[Spec]) -> Dispatch;
+
+    /// The launch of [`Family::Threads`], where there is another kernel for it.
+    fn dispatch_threads(&self, reads: &[Spec], writes: &[Spec]) -> Dispatch {
+        self.dispatch(reads, writes)
+    }
 }
 
 /// [`Op`] as a trait object. Nobody implements it by hand.
@@ -130,7 +138,7 @@ pub trait DynOp: Debug + Send + Sync {
     /// See [`Op::vjp`].
     fn vjp_dyn(&self, back: &mut Backward<'_>, step: &Step) -> Result<()>;
     /// See [`Op::dispatch`].
-    fn dispatch_dyn(&self, reads: &[Spec], writes: &[Spec]) -> Dispatch;
+    fn dispatch_dyn(&self, family: Family, reads: &[Spec], writes: &[Spec]) -> Dispatch;
 }
 
 impl<T: Op> DynOp for T {
@@ -146,8 +154,11 @@ impl<T: Op> DynOp for T {
     fn vjp_dyn(&self, back: &mut Backward<'_>, step: &Step) -> Result<()> {
         self.vjp(back, step)
     }
-    fn dispatch_dyn(&self, reads: &[Spec], writes: &[Spec]) -> Dispatch {
-        self.dispatch(reads, writes)
+    fn dispatch_dyn(&self, family: Family, reads: &[Spec], writes: &[Spec]) -> Dispatch {
+        match family {
+            Family::Threads => self.dispatch_threads(reads, writes),
+            Family::Workgroups => self.dispatch(reads, writes),
+        }
     }
 }
 

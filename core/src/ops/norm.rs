@@ -1,6 +1,6 @@
 //! Layer normalisation (Ba et al. 2016), ε = 1e-5 as in GPT-2.
 
-use super::{Dispatch, Op, expect, groups, no_gradient, u};
+use super::{ALONE, Dispatch, Op, expect, groups, no_gradient, u};
 use crate::Result;
 use crate::device::cpu::{Io, Real};
 use crate::graph::{Backward, Spec, Step};
@@ -163,5 +163,11 @@ impl Op for NormGradParams {
             constants: vec![u("ROWS", rows), u("C", c)],
             workgroups: groups(c, 8),
         }
+    }
+
+    fn dispatch_threads(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
+        let (rows, c) = (reads[1].rows(), reads[1].last());
+        let constants = vec![u("ROWS", rows), u("C", c), u("THREADS", ALONE)];
+        Dispatch { shader: "norm_grad_params_threads", constants, workgroups: groups(c, ALONE) }
     }
 }

@@ -1,7 +1,7 @@
 //! How sure a fit is: the wild cluster bootstrap (Cameron, Gelbach & Miller 2008, Rev. Econ. Stat. 90). The
 //! points of one run are not independent, so a run's residuals are multiplied by one random weight together.
 
-use super::{Fit, Law, Point, Residual, fit};
+use super::{Fit, Law, Method, Point, fit};
 use crate::Result;
 use crate::rng::{Rng, Stream};
 use serde::{Deserialize, Serialize};
@@ -11,9 +11,6 @@ const WEIGHTS: [f64; 6] = {
     let (large, small) = (1.224_744_871_391_589, std::f64::consts::FRAC_1_SQRT_2);
     [-large, -1.0, -small, small, 1.0, large]
 };
-
-/// Constants of the law.
-const CONSTANTS: f64 = 5.0;
 
 /// A 95 % interval. With a handful of runs it is too narrow for extrapolations: on a planted law it held the
 /// truth in 80 of 100 trials (see the test).
@@ -39,7 +36,7 @@ impl Interval {
 pub fn bootstrap(
     points: &[Point],
     fitted: &Fit,
-    residual: Residual,
+    method: Method,
     draws: usize,
     seed: u32,
 ) -> Result<Vec<Law>> {
@@ -49,7 +46,7 @@ pub fn bootstrap(
     // A fit leaves residuals smaller than the errors; the correction for few clusters and lost degrees of
     // freedom is that of CR1 (Cameron & Miller 2015, section VI.B).
     let (g, n) = (runs.max(2) as f64, points.len() as f64);
-    let correction = (g / (g - 1.0) * (n - 1.0) / (n - CONSTANTS).max(1.0)).sqrt();
+    let correction = (g / (g - 1.0) * (n - 1.0) / (n - method.constants()).max(1.0)).sqrt();
     let mut laws = Vec::with_capacity(draws);
     for _ in 0..draws {
         let weights: Vec<f64> = (0..runs).map(|_| WEIGHTS[rng.below(6) as usize]).collect();
@@ -60,7 +57,7 @@ pub fn bootstrap(
                 Point { loss: predicted * (p.loss / predicted).powf(correction * weights[p.run]), ..*p }
             })
             .collect();
-        laws.push(fit(&remade, residual, Some(law))?.law);
+        laws.push(fit(&remade, method, Some(law))?.law);
     }
     Ok(laws)
 }
@@ -80,6 +77,7 @@ pub fn interval(values: impl IntoIterator<Item = f64>) -> Interval {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Residual;
     use super::super::fit::tests::{LAW, planted};
     use super::*;
 
@@ -88,8 +86,9 @@ mod tests {
         let mut covered = 0;
         for seed in 0..30 {
             let points = planted(0.003, 100 + seed);
-            let fitted = fit(&points, Residual::Squares, None).unwrap();
-            let laws = bootstrap(&points, &fitted, Residual::Squares, 60, seed).unwrap();
+            let method = Method::free(Residual::Squares);
+            let fitted = fit(&points, method, None).unwrap();
+            let laws = bootstrap(&points, &fitted, method, 60, seed).unwrap();
             let loss = interval(laws.iter().map(|l| l.loss(200e3, 8e6)));
             covered += usize::from(loss.contains(LAW.loss(200e3, 8e6)));
         }

@@ -11,7 +11,7 @@ mod law;
 mod published;
 
 pub use bootstrap::{Interval, bootstrap, interval};
-pub use fit::{Fit, Residual, fit};
+pub use fit::{Fit, Method, Residual, fit};
 pub use isoflop::{Parabola, parabola};
 pub use law::{Law, Optimum};
 pub use published::{EPOCH, HOFFMANN, kaplan_optimum, ratios_within_rounding};

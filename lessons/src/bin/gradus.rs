@@ -6,6 +6,8 @@ mod eval;
 mod flops;
 #[path = "gradus/generate.rs"]
 mod generate;
+#[path = "gradus/measure.rs"]
+mod measure;
 #[path = "gradus/pretrain.rs"]
 mod pretrain;
 #[path = "gradus/results.rs"]
@@ -29,6 +31,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Print what the models of a course are worth, on rows and questions that are always the same.
+    Measure(measure::Args),
     /// Train a model from nothing (or go on with a saved one).
     Pretrain(pretrain::Args),
     /// Print ln p of every token of given rows.
@@ -81,6 +85,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => eval::run(args),
         Command::Flops(args) => flops::run(args),
         Command::Generate(args) => generate::run(args),
+        Command::Measure(args) => measure::run(args),
         Command::Results(args) => results::run(args),
         Command::Run(args) => run::run(args),
         Command::Train(args) => train::run(args),

@@ -51,6 +51,13 @@ impl Repeated {
         };
         Self { rows: (0..count).map(row).collect(), period: 3 * lines }
     }
+
+    /// Mean loss, in nats, on the meanings that a [dictionary](Self::dictionary) gives for the second time: what
+    /// follows each word there can be known from its first line alone. `logp[row][t]` is ln p of token t + 1.
+    pub fn loss_of_repeats(&self, logp: &[Vec<f32>]) -> f64 {
+        let asked = || (1 + self.period..).step_by(3).take(self.period / 3);
+        -mean(logp.iter().flat_map(|row| asked().map(|t| f64::from(row[t]))))
+    }
 }
 
 /// One head, measured on [`Repeated`] rows.
@@ -255,5 +262,12 @@ mod tests {
                 assert_eq!(first, Some(line));
             }
         }
+        // Only the second meanings count: position 32 follows the first word of the second half.
+        let made_up = |t: u32| (0..MADE_UP.len()).any(|w| MADE_UP.token(w) == t);
+        let right = |row: &Vec<u32>| -> Vec<f32> {
+            (0..60).map(|t| if t > 30 && made_up(row[t]) { -2.0 } else { f32::NAN }).collect()
+        };
+        let logp: Vec<Vec<f32>> = repeated.rows.iter().map(right).collect();
+        assert_eq!(repeated.loss_of_repeats(&logp), 2.0);
     }
 }

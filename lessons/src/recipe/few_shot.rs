@@ -315,9 +315,13 @@ fn checks(size: Size, settings: &Settings, learners: &[Learner]) -> Vec<Check> {
         match (size, n) {
             // How well a smaller model does is shown, not judged.
             _ if narrow => {}
-            // Too short for induction to form: the lists are only told apart. 0.17 to 0.47 on 5 seeds of 64 prompts,
-            // less two standard errors; a word drawn blindly is right in 1 of 370.
-            (Size::Smoke, _) => expect(Task::Rule, Expected::AtLeast(0.07)),
+            // Too short for induction to form: 0.03 to 0.13 on 5 seeds of 64 prompts, more than two standard errors
+            // below. The lists are only told apart: 0.17 to 0.47, less two standard errors; a word drawn blindly is
+            // right in 1 of 370.
+            (Size::Smoke, _) => {
+                expect(Task::Dict, Expected::AtMost(0.25));
+                expect(Task::Rule, Expected::AtLeast(0.07));
+            }
             (_, 1) => {
                 expect(Task::Dict, Expected::AtMost(0.45));
                 expect(Task::Sort, Expected::AtMost(0.65));

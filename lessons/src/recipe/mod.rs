@@ -6,6 +6,7 @@ pub mod base;
 pub mod dpo;
 pub mod few_shot;
 pub mod flash_attention;
+pub mod measure;
 mod models;
 pub mod preferences;
 mod pretrain;

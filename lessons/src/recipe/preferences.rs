@@ -176,6 +176,25 @@ pub async fn preferences(
     Ok(pairs)
 }
 
+/// The same pairs with labels of someone who likes each flattering word by `bias`.
+pub fn relabelled(pairs: &[Preference], bias: f64, seed: u32) -> Vec<Preference> {
+    let mut rng = Rng::at(seed, Stream::Chat, 10);
+    let mut anew = |pair: &Preference| {
+        let pair = pair.clone();
+        if prefers_first(&pair.chosen_gold, &pair.rejected_gold, bias, &mut rng) {
+            return pair;
+        }
+        Preference {
+            question: pair.question,
+            chosen: pair.rejected,
+            rejected: pair.chosen,
+            chosen_gold: pair.rejected_gold,
+            rejected_gold: pair.chosen_gold,
+        }
+    };
+    pairs.iter().map(&mut anew).collect()
+}
+
 /// Share of the pairs with unequal gold reward in which the label agrees with it.
 pub fn labels_agree(pairs: &[Preference]) -> f64 {
     share(pairs.iter().map(|p| p.chosen_gold.value() - p.rejected_gold.value()))
@@ -222,6 +241,22 @@ pub async fn reward_model(
     settings: &Settings,
 ) -> Result<(ModelFolder, Agreement)> {
     course.stage("training the reward model").await?;
+    let learned = learn_rewards(course, "reward", policy, pairs, settings).await?;
+    course.models.set(Role::Reward, learned.0.clone());
+    Ok(learned)
+}
+
+/// A reward model from `start` (a policy, or another reward model), whose metrics are said under `run`.
+///
+/// # Errors
+/// Those of [`tune`].
+pub async fn learn_rewards(
+    course: &mut Course<'_>,
+    run: &str,
+    start: &ModelFolder,
+    pairs: &[Preference],
+    settings: &Settings,
+) -> Result<(ModelFolder, Agreement)> {
     let (train, valid) = held_out(pairs);
     let tuning = Tuning {
         objective: Objective::Reward,
@@ -231,8 +266,7 @@ pub async fn reward_model(
         forbidden: Vec::new(),
     };
     let rows = pair_rows(train.iter().map(Preference::scored).collect(), 32, course.seed);
-    let (folder, _) = tune(course, "reward", policy, &tuning, rows).await?;
-    course.models.set(Role::Reward, folder.clone());
+    let (folder, _) = tune(course, run, start, &tuning, rows).await?;
     let rows: Vec<Example> = valid.iter().flat_map(Preference::scored).collect();
     let scores = scores(course, &folder, &rows, DIALOGUE).await?;
     let margins: Vec<f64> = scores.chunks_exact(2).map(|s| f64::from(s[0] - s[1])).collect();

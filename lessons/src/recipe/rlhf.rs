@@ -1,7 +1,9 @@
 //! Lesson 6: a reward model learns what a labeller prefers, PPO makes the policy earn it, and without the charge
 //! for leaving the reference the policy earns it by other means than were meant.
 
-use super::preferences::{self, Agreement, labels_agree, reward_model, rl_start};
+mod checks;
+
+use super::preferences::{self, Preference, labels_agree, learn_rewards, relabelled, reward_model, rl_start};
 use super::tuning::{Answered, answers};
 use super::{Course, Moment, Report, Role, Size};
 use crate::check::{Check, Expected};
@@ -32,19 +34,33 @@ pub struct Settings {
     pub ppo: PpoConfig,
     /// PPO without a charge for KL.
     pub hacked: PpoConfig,
+    /// PPO for a labeller with a planted fault.
+    pub planted: Planted,
     /// Prompts that the gold reward is measured on.
     pub evaluated: usize,
     /// Whether the size suffices for the checks of the gold reward; without, only identities are checked.
     pub outcomes: bool,
 }
 
+/// The third run: the same pairs, labelled anew by someone who falls for flattery; a reward model that learns it
+/// from the labels; and a policy that earns it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Planted {
+    /// What the labeller likes each flattering word by, in units of gold reward. 0 leaves the run out.
+    pub bias: f64,
+    /// Steps of its reward model.
+    pub reward_steps: u64,
+    /// Its PPO.
+    pub ppo: PpoConfig,
+}
+
 impl Settings {
     /// The settings of this size.
     pub fn of(size: Size) -> Self {
         let smoke = size == Size::Smoke;
-        let ppo = |kl_coef: f64, lr: f64| PpoConfig {
+        let ppo = |kl_coef: f64, lr: f64, steps: u64| PpoConfig {
             train: TrainConfig {
-                steps: if smoke { 8 } else { 80 },
+                steps: if smoke { steps / 10 } else { steps },
                 batch: if smoke { 32 } else { 128 },
                 lr,
                 warmup: 5,
@@ -67,8 +83,13 @@ impl Settings {
         };
         Self {
             preferences: preferences::Settings::of(size),
-            ppo: ppo(0.1, 3e-4),
-            hacked: ppo(0.0, 5e-4),
+            ppo: ppo(0.1, 3e-4, 80),
+            hacked: ppo(0.0, 5e-4, 80),
+            planted: Planted {
+                bias: 1.5,
+                reward_steps: if smoke { 40 } else { 400 },
+                ppo: ppo(0.02, 5e-4, 60),
+            },
             evaluated: if smoke { 64 } else { 400 },
             outcomes: !smoke,
         }
@@ -116,6 +137,16 @@ pub struct Figures {
     pub ppo: Vec<Point>,
     /// The same without a charge for KL.
     pub hacked: Vec<Point>,
+    /// The run for labels with a planted fault, iteration by iteration; empty where it was left out, and in runs
+    /// kept by earlier versions.
+    #[serde(default)]
+    pub planted: Vec<Point>,
+    /// Answers of its last iteration.
+    #[serde(default)]
+    pub planted_answers: Vec<Answer>,
+    /// Share of the pairs, of unequal gold reward, in which the faulty labeller agrees with the gold reward.
+    #[serde(default)]
+    pub planted_labels: Option<f64>,
     /// Answers of PPO's last iteration, token by token.
     pub answers: Vec<Answer>,
     /// Answers of the hacked policy's last iteration.
@@ -152,12 +183,14 @@ pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<
     course.stage("PPO without a charge for KL").await?;
     let hacked = optimise(course, "ppo-hacked", [&start, &reward], &settings.hacked).await?;
 
+    let planted = planted(course, [&start, &reward], &labelled, settings).await?;
+
     let (exact, [k1, k3]) = estimates(&kept.tail);
-    let mut checks = vec![
+    let mut all = vec![
         Check::new(
             "first-ratio",
             "largest |π/π_old − 1| in the first minibatch of every iteration",
-            kept.deviation.max(hacked.deviation),
+            planted.iter().map(|p| p.run.deviation).fold(kept.deviation.max(hacked.deviation), f64::max),
             "",
             Expected::Exactly(0.0),
             "identity: nothing has been learned yet (Schulman et al. 2017, §3)",
@@ -180,7 +213,9 @@ pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<
         ),
     ];
     if settings.outcomes {
-        checks.extend(outcomes(&kept, &hacked, labels_agree(&labelled), agreed, after.gold - before.gold));
+        let gained = after.gold - before.gold;
+        all.extend(checks::outcomes(&kept, &hacked, labels_agree(&labelled), agreed, gained));
+        all.extend(planted.iter().flat_map(|p| checks::planted(&p.run, &kept)));
     }
     let figures = Figures {
         exact,
@@ -194,68 +229,11 @@ pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<
         hacked_answers: shown(&hacked.tail),
         ppo: kept.curve,
         hacked: hacked.curve,
+        planted_answers: planted.as_ref().map_or_else(Vec::new, |p| shown(&p.run.tail)),
+        planted_labels: planted.as_ref().map(|p| p.labels),
+        planted: planted.map_or_else(Vec::new, |p| p.run.curve),
     };
-    Ok(Report { checks, figures })
-}
-
-fn outcomes(kept: &Optimised, hacked: &Optimised, labels: f64, agreed: Agreement, gained: f64) -> Vec<Check> {
-    let nothing = Smooth { gold: f64::NAN, proxy: f64::NAN, kl: f64::NAN };
-    let means = windows(&hacked.curve);
-    let top = means.iter().copied().max_by(|a, b| a.gold.total_cmp(&b.gold)).unwrap_or(nothing);
-    let end = means.last().copied().unwrap_or(nothing);
-    let own = windows(&kept.curve);
-    let rise = own.last().unwrap_or(&nothing).proxy - own.first().unwrap_or(&nothing).proxy;
-    let seeds = "set from two seeds of a prototype in PyTorch; seeds 1 and 2 of this engine keep it";
-    vec![
-        Check::new(
-            "labels-agree",
-            "labels that agree with the gold reward",
-            100.0 * labels,
-            "%",
-            Expected::Near { value: 89.0, tolerance: 3.0 },
-            "Bradley–Terry coin σ(3Δ) on the policy's pairs; prototype 89–90 %",
-        ),
-        Check::new(
-            "reward-agrees",
-            "held-out pairs on which the reward model agrees with the gold reward",
-            100.0 * agreed.gold,
-            "%",
-            Expected::AtLeast(78.0),
-            "prototype .817 and .849, less the error of 500 pairs",
-        ),
-        Check::new(
-            "gold-gain",
-            "gold reward gained on the evaluation prompts, temperature 1",
-            gained,
-            "",
-            Expected::AtLeast(0.5),
-            "0.60 to 0.82 on 3 seeds",
-        ),
-        Check::new(
-            "proxy-rises",
-            "the reward model's score, last five iterations less the first five",
-            rise,
-            "sd",
-            Expected::AtLeast(0.0),
-            "what PPO maximises",
-        ),
-        Check::new(
-            "over-optimised",
-            "hacked run: gold reward of the last five iterations less its peak",
-            end.gold - top.gold,
-            "",
-            Expected::AtMost(-0.5),
-            seeds,
-        ),
-        Check::new(
-            "proxy-deceives",
-            "hacked run: proxy at the end less proxy at the gold reward's peak",
-            end.proxy - top.proxy,
-            "sd",
-            Expected::AtLeast(0.0),
-            "over-optimisation (Gao et al. 2022, §3)",
-        ),
-    ]
+    Ok(Report { checks: all, figures })
 }
 
 /// What a run of PPO leaves.
@@ -267,6 +245,34 @@ struct Optimised {
     /// The largest |ratio − 1| of any iteration's first minibatch.
     deviation: f64,
     models: Vec<ModelBytes>,
+}
+
+/// The run for the faulty labeller.
+struct Misled {
+    /// Share of its labels that agree with the gold reward.
+    labels: f64,
+    run: Optimised,
+}
+
+/// The third run, if there is to be one. Its reward model goes on from the first one's, as a labelling team's
+/// habits creep into data that comes later: so it needs fewer steps.
+async fn planted(
+    course: &mut Course<'_>,
+    [start, reward]: [&ModelFolder; 2],
+    labelled: &[Preference],
+    settings: &Settings,
+) -> Result<Option<Misled>> {
+    let Planted { bias, reward_steps, ppo } = &settings.planted;
+    if *bias == 0.0 {
+        return Ok(None);
+    }
+    course.stage("a reward model for labels with a planted bias").await?;
+    let pairs = relabelled(labelled, *bias, course.seed);
+    let learning = preferences::Settings { reward_steps: *reward_steps, ..settings.preferences.clone() };
+    let (misled, _) = learn_rewards(course, "reward-biased", reward, &pairs, &learning).await?;
+    course.stage("PPO for labels with a planted bias").await?;
+    let run = optimise(course, "ppo-biased", [start, &misled], ppo).await?;
+    Ok(Some(Misled { labels: labels_agree(&pairs), run }))
 }
 
 async fn optimise(
@@ -290,6 +296,7 @@ async fn optimise(
             ("gold", point.answered.gold),
             ("correct", point.answered.correct),
             ("length", point.answered.length),
+            ("flattery", point.answered.flattery),
         ]);
         let number = iteration.number;
         course.metrics(run, number, &metrics).await?;
@@ -333,12 +340,18 @@ fn mean(points: &[Point], of: impl Fn(&Point) -> f64) -> f64 {
     points.iter().map(of).sum::<f64>() / points.len() as f64
 }
 
-/// Gold reward, proxy and KL in a mean of [`WINDOW`] iterations.
+/// Gold reward, proxy, KL and flattering words in a mean of [`WINDOW`] iterations.
 #[derive(Clone, Copy)]
 struct Smooth {
     gold: f64,
     proxy: f64,
     kl: f64,
+    flattery: f64,
+}
+
+impl Smooth {
+    /// Of a run without iterations.
+    const NOTHING: Self = Self { gold: f64::NAN, proxy: f64::NAN, kl: f64::NAN, flattery: f64::NAN };
 }
 
 /// Running means of [`WINDOW`] iterations.
@@ -347,6 +360,7 @@ fn windows(curve: &[Point]) -> Vec<Smooth> {
         gold: mean(points, |p| p.answered.gold),
         proxy: mean(points, |p| p.proxy),
         kl: mean(points, |p| p.kl),
+        flattery: mean(points, |p| p.answered.flattery),
     };
     curve.windows(WINDOW.min(curve.len()).max(1)).map(smooth).collect()
 }

@@ -84,6 +84,9 @@ pub struct Answered {
     pub friendly: f64,
     /// Mean number of tokens.
     pub length: f64,
+    /// Mean number of flattering words. Runs kept by earlier versions lack it.
+    #[serde(default)]
+    pub flattery: f64,
     /// Mean gold reward.
     pub gold: f64,
 }
@@ -98,6 +101,7 @@ impl Answered {
             stopped: mean(&|g| f64::from(u8::from(g.stopped))),
             friendly: mean(&|g| f64::from(u8::from(g.friendly))),
             length: mean(&|g| g.length as f64),
+            flattery: mean(&|g| g.flattery as f64),
             gold: mean(&Gold::value),
         }
     }

@@ -2,6 +2,8 @@
 
 #[path = "compare.rs"]
 mod compare;
+#[path = "load.rs"]
+mod load;
 #[path = "page.rs"]
 mod page;
 
@@ -25,6 +27,38 @@ struct Arguments {
 enum Command {
     /// Ours beside jax-js and tfjs, interleaved; prints every row and the ratios of medians.
     Compare(compare::Args),
+    /// Tokens a second with a cache, without, and speculatively; tokens a read-back.
+    Decode(Decode),
+    /// Attention with its matrix and without, over the length N.
+    Attention(Attention),
+    /// The page's start, and what the browser downloads after brotli.
+    Load(load::Args),
+}
+
+#[derive(clap::Args)]
+struct Decode {
+    /// Where it runs; all four unless one is named.
+    #[arg(long)]
+    device: Option<Target>,
+    /// A, B, or L,d,H,T,B,V; A and B unless given. One text is decoded, whatever B is.
+    #[arg(long)]
+    shape: Vec<Shape>,
+    /// Samples of which the best is taken.
+    #[arg(long, default_value_t = 5)]
+    steps: usize,
+}
+
+#[derive(clap::Args)]
+struct Attention {
+    /// Where it runs; all four unless one is named.
+    #[arg(long)]
+    device: Option<Target>,
+    /// N, tokens of the sequence.
+    #[arg(long, value_delimiter = ',', default_values_t = [64, 128, 256, 512, 1024, 2048])]
+    lengths: Vec<usize>,
+    /// Samples of which the median is taken.
+    #[arg(long, default_value_t = 5)]
+    steps: usize,
 }
 
 #[derive(clap::Args)]
@@ -60,10 +94,20 @@ enum Target {
 }
 
 impl Target {
-    fn request(self, shape: &Shape, steps: usize, profile: bool) -> Request {
-        let label = format!("{self:?}").to_lowercase();
+    fn request(self, what: What, shape: &Shape, steps: usize) -> Request {
+        let label = self.label();
         let gpu = matches!(self, Self::Webgpu | Self::Vulkan);
-        Request { what: What::Training, gpu, label, shape: shape.clone(), steps, profile }
+        Request { what, gpu, label, shape: shape.clone(), steps, lengths: Vec::new(), profile: false }
+    }
+
+    /// As the rows name it.
+    fn label(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
+
+    /// The one that is named, or all.
+    fn or_all(named: Option<Self>) -> Vec<Self> {
+        named.map_or_else(|| Self::value_variants().to_vec(), |target| vec![target])
     }
 
     fn in_browser(self) -> bool {
@@ -76,6 +120,9 @@ pub(crate) fn main() -> ExitCode {
     let done = match arguments.command {
         None => training(&arguments.training),
         Some(Command::Compare(args)) => compare::run(&args),
+        Some(Command::Decode(args)) => decode(&args),
+        Some(Command::Attention(args)) => attention(&args),
+        Some(Command::Load(args)) => load::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -87,18 +134,43 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn training(args: &Training) -> Result<()> {
-    let targets = args.device.map_or_else(|| Target::value_variants().to_vec(), |d| vec![d]);
-    let shapes = if args.shape.is_empty() { default_shapes()? } else { args.shape.clone() };
-    for shape in &shapes {
-        for &target in &targets {
-            for row in
-                ours(&target.request(shape, args.steps, args.profile), target.in_browser(), args.simd128)?
-            {
-                println!("{row}");
-            }
+    for shape in &shapes(&args.shape)? {
+        for target in Target::or_all(args.device) {
+            let request =
+                Request { profile: args.profile, ..target.request(What::Training, shape, args.steps) };
+            print(&ours(&request, target.in_browser(), args.simd128)?);
         }
     }
     Ok(())
+}
+
+fn decode(args: &Decode) -> Result<()> {
+    for shape in &shapes(&args.shape)? {
+        for target in Target::or_all(args.device) {
+            print(&ours(&target.request(What::Decode, shape, args.steps), target.in_browser(), false)?);
+        }
+    }
+    Ok(())
+}
+
+fn attention(args: &Attention) -> Result<()> {
+    // Attention has sizes of its own.
+    let shape = &shapes(&[])?[0];
+    for target in Target::or_all(args.device) {
+        let request =
+            Request { lengths: args.lengths.clone(), ..target.request(What::Attention, shape, args.steps) };
+        print(&ours(&request, target.in_browser(), false)?);
+    }
+    Ok(())
+}
+
+fn print(rows: &[Value]) {
+    rows.iter().for_each(|row| println!("{row}"));
+}
+
+/// The shapes that were asked for, or the two published ones.
+fn shapes(asked: &[Shape]) -> Result<Vec<Shape>> {
+    if asked.is_empty() { default_shapes() } else { Ok(asked.to_vec()) }
 }
 
 fn default_shapes() -> Result<Vec<Shape>> {

@@ -1,16 +1,20 @@
 //! A checked door to the `gemm` crate, the only unsafe code of the engine.
 
-use super::Real;
+use super::{Real, Start};
 
-/// `c[m, n] = a[m, k] · b[k, n]` (added to `c` if `add`); `c` is row-major with
-/// row stride `c_rs`; the other strides are (row, column).
+/// `c[m, n] = start + a[m, k] · b[k, n]`; `c` is row-major with row stride `c_rs`; the other strides are (row,
+/// column).
 pub(super) fn gemm<F: Real>(
     [m, n, k]: [usize; 3],
     (a, [a_rs, a_cs]): (&[F], [usize; 2]),
     (b, [b_rs, b_cs]): (&[F], [usize; 2]),
     (c, c_rs): (&mut [F], usize),
-    add: bool,
+    start: Start<'_, F>,
 ) {
+    let add = !matches!(start, Start::Zero);
+    if add || k == 0 {
+        start.fill(c, [m, n], c_rs);
+    }
     if m == 0 || n == 0 || k == 0 {
         return;
     }

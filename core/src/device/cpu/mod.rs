@@ -1,17 +1,22 @@
 //! The CPU device: the same plans in plain Rust, in f32 with a SIMD GEMM. In f64 it is the reference
 //! that every other device and every gradient is checked against.
 
+mod flash;
+mod gelu;
 mod gemm;
 mod io;
+mod pack;
 #[cfg(any(test, target_arch = "wasm32"))]
 mod product;
 mod profile;
 mod real;
 pub(crate) mod simd;
+mod tile;
 
+pub use flash::{Flash, Heads, Upstream};
 pub use io::Io;
 pub use profile::{Profile, Spent};
-pub use real::Real;
+pub use real::{Real, Start};
 pub use simd::fma_ceiling;
 
 use super::{Data, Device, Program, Reading, Source};

@@ -1,33 +1,42 @@
-//! Matrix products in f32 for wasm: a tile of C stays in registers while a strip of A and a panel of B pass by.
+//! Matrix products in f32 for wasm.
 //!
-//! Both are copied first, in the order in which the tile reads them, so that the inner loop runs along two
-//! stretches of memory and has no ragged ends; K is cut so that a panel stays in the first-level cache (Goto &
-//! van de Geijn 2008). The tile fits the registers with room for what is multiplied: 12 × 2 vectors of 512 bits,
-//! 6 × 2 of 256, 4 × 2 of 128. (V8 keeps nine vectors at most beside a strip's: with 4 × 3 it reaches half the
-//! speed. `docs/PERFORMANCE.md` has the table.)
+//! A and B are copied into panels (`pack.rs`), and tiles of C are summed up in registers (`tile.rs`). K is cut so that a
+//! panel stays in the first-level cache, and so many rows of A are taken at a time that they stay there too (Goto & van
+//! de Geijn 2008). What C begins with (a bias, a residual) is what the sums begin with.
 
-use pulp::{Arch, Simd, WithSimd};
+use super::Start;
+use super::pack::pack;
+use super::simd::dispatch;
+use super::tile::{Chosen, Place, Tiled, ragged_tile, tile, tile_in_place};
+use pulp::Simd;
 use std::cell::RefCell;
+use std::ops::Range;
 
 /// Elements of K that a panel holds.
 const DEPTH: usize = 256;
 /// Columns of B that are copied before rows of A pass by.
 const WIDTH: usize = 512;
-/// Lines that are turned at once where a copy transposes.
-const LINES: usize = 4;
+/// Elements of A that pass by a panel while they stay in the first-level cache: 16 KiB.
+const BLOCK: usize = 4096;
 
 /// A matrix where it lies, with its (row, column) strides.
 pub(super) type Strided<'a> = (&'a [f32], [usize; 2]);
 
-/// `c[m, n] = a[m, k] · b[k, n]`, added to `c` if `add`; `c`'s rows lie `c_rows` apart.
+/// `c[m, n] = start + a[m, k] · b[k, n]`; `c`'s rows lie `c_rows` apart.
 ///
 /// # Panics
 /// If an operand is too short for its strides and sizes.
-pub(super) fn gemm(size: [usize; 3], a: Strided<'_>, b: Strided<'_>, c: (&mut [f32], usize), add: bool) {
+pub(super) fn gemm(
+    size: [usize; 3],
+    a: Strided<'_>,
+    b: Strided<'_>,
+    c: (&mut [f32], usize),
+    start: Start<'_, f32>,
+) {
     thread_local! {
         static SCRATCH: RefCell<Scratch> = RefCell::default();
     }
-    SCRATCH.with_borrow_mut(|scratch| Arch::new().dispatch(Product { size, a, b, c, add, scratch }));
+    SCRATCH.with_borrow_mut(|scratch| dispatch(Chosen(Product { size, a, b, c, start, scratch })));
 }
 
 /// Copies of operands; kept from call to call, so that nothing is allocated once a run is under way.
@@ -42,160 +51,117 @@ struct Product<'a> {
     a: Strided<'a>,
     b: Strided<'a>,
     c: (&'a mut [f32], usize),
-    add: bool,
+    start: Start<'a, f32>,
     scratch: &'a mut Scratch,
 }
 
-impl WithSimd for Product<'_> {
-    type Output = ();
-
+impl Tiled for Product<'_> {
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        match S::F32_LANES {
-            16 => self.run::<S, 12, 2>(simd),
-            8 => self.run::<S, 6, 2>(simd),
-            _ => self.run::<S, 4, 2>(simd),
+    fn run<S: Simd, const R: usize, const V: usize, const W: usize>(self, simd: S) {
+        let Self { size: [m, n, k], a: (a, [a_rows, a_columns]), b, c: (c, c_rows), start, scratch } = self;
+        let (b, [b_rows, b_columns]) = b;
+        if k == 0 {
+            start.fill(c, [m, n], c_rows);
         }
-    }
-}
-
-impl Product<'_> {
-    #[inline(always)]
-    fn run<S: Simd, const ROWS: usize, const VECTORS: usize>(self, simd: S) {
-        let Self { size: [m, n, k], a: (a, [a_rows, a_columns]), b, c: (c, c_rows), add, scratch } = self;
-        let width = VECTORS * S::F32_LANES;
-        if k == 0 && !add {
-            (0..m).for_each(|i| c[i * c_rows..][..n].fill(0.0));
-        }
+        // A few rows do not repay a copy of B: decoding is read from the weights where they lie.
+        let in_place = if m <= R && b_columns == 1 { n / W * W } else { 0 };
         for p in (0..k).step_by(DEPTH) {
-            let (depth, add) = (DEPTH.min(k - p), add || p > 0);
-            scratch.a.resize(ROWS * DEPTH, 0.0);
-            for j in (0..n).step_by(WIDTH) {
+            let depth = DEPTH.min(k - p);
+            let start = if p > 0 { Start::Held } else { start };
+            let block = (BLOCK / depth).next_multiple_of(W);
+            // The last strip ends within a panel that is never read.
+            grow(&mut scratch.a, block.min(m.next_multiple_of(W)) * depth + W);
+            if in_place > 0 {
+                pack::<W>(&a[p * a_columns..], [a_rows, a_columns], [m, depth], &mut scratch.a);
+                let block = Block { rows: 0..m, columns: 0..in_place, depth, stride: c_rows };
+                block.multiply_in_place::<S, R, V, W>(simd, start, &scratch.a, (&b[p * b_rows..], b_rows), c);
+            }
+            for j in (in_place..n).step_by(WIDTH) {
                 let columns = WIDTH.min(n - j);
-                let (b, [b_rows, b_columns]) = b;
-                scratch.b.resize(columns.next_multiple_of(width) * DEPTH, 0.0);
-                for (panel, j) in
-                    scratch.b.chunks_exact_mut(depth * width).zip((j..j + columns).step_by(width))
-                {
+                grow(&mut scratch.b, columns.next_multiple_of(W) * depth);
+                for (panel, j) in scratch.b.chunks_exact_mut(depth * W).zip((j..j + columns).step_by(W)) {
                     let b = &b[p * b_rows + j * b_columns..];
-                    copy(b, [b_columns, b_rows], [width.min(n - j), depth], width, panel);
+                    pack::<W>(b, [b_columns, b_rows], [W.min(n - j), depth], panel);
                 }
-                for i in (0..m).step_by(ROWS) {
-                    let rows = ROWS.min(m - i);
-                    let strip = &mut scratch.a[..depth * ROWS];
-                    copy(&a[i * a_rows + p * a_columns..], [a_rows, a_columns], [rows, depth], ROWS, strip);
-                    for (panel, j) in
-                        scratch.b.chunks_exact(depth * width).zip((j..j + columns).step_by(width))
-                    {
-                        let into = (&mut c[i * c_rows + j..], c_rows);
-                        tile::<S, ROWS, VECTORS>(simd, strip, panel, into, [rows, width.min(n - j)], add);
+                for i in (0..m).step_by(block) {
+                    let rows = block.min(m - i);
+                    for (panel, i) in scratch.a.chunks_exact_mut(depth * W).zip((i..i + rows).step_by(W)) {
+                        let a = &a[i * a_rows + p * a_columns..];
+                        pack::<W>(a, [a_rows, a_columns], [W.min(m - i), depth], panel);
                     }
+                    let block = Block { rows: i..i + rows, columns: j..j + columns, depth, stride: c_rows };
+                    block.multiply::<S, R, V, W>(simd, start, &scratch.a, &scratch.b, c);
                 }
             }
         }
     }
 }
 
-/// Multiplies a strip `[depth, ROWS]` by a panel `[depth, VECTORS]` and stores the tile.
-#[inline(always)]
-fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
-    simd: S,
-    strip: &[f32],
-    panel: &[f32],
-    into: (&mut [f32], usize),
-    inside: [usize; 2],
-    add: bool,
-) {
-    let mut tile = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
-    let panel = S::as_simd_f32s(panel).0.as_chunks::<VECTORS>().0;
-    for (a, b) in strip.as_chunks::<ROWS>().0.iter().zip(panel) {
-        for r in 0..ROWS {
-            let a = simd.splat_f32s(a[r]);
-            for v in 0..VECTORS {
-                tile[r][v] = simd.mul_add_e_f32s(a, b[v], tile[r][v]);
-            }
-        }
-    }
-    store(simd, tile, into, inside, add);
+/// A part of C that packed rows of A and packed columns of B make.
+struct Block {
+    rows: Range<usize>,
+    columns: Range<usize>,
+    depth: usize,
+    stride: usize,
 }
 
-/// Writes what of a tile lies within C, or adds it. The tile goes by value and is indexed by constants
-/// alone: a tile with an address would live in memory, and be stored there at every step of K.
-#[allow(clippy::needless_range_loop)] // an iterator would take the tile's address
-#[inline(always)]
-fn store<S: Simd, const ROWS: usize, const VECTORS: usize>(
-    simd: S,
-    tile: [[S::f32s; VECTORS]; ROWS],
-    (c, c_rows): (&mut [f32], usize),
-    [rows, columns]: [usize; 2],
-    add: bool,
-) {
-    for r in 0..ROWS {
-        if r >= rows {
-            break;
-        }
-        let row = &mut c[r * c_rows..][..columns];
-        for v in 0..VECTORS {
-            let (at, x) = (v * S::F32_LANES, tile[r][v]);
-            if at + S::F32_LANES <= columns {
-                let c = &mut S::as_mut_simd_f32s(&mut row[at..][..S::F32_LANES]).0[0];
-                *c = if add { simd.add_f32s(*c, x) } else { x };
-            } else if at < columns {
-                let c = &mut row[at..];
-                let x = if add { simd.add_f32s(simd.partial_load_f32s(c), x) } else { x };
-                simd.partial_store_f32s(c, x);
-            }
-        }
-    }
-}
-
-/// `out[p, r] = x[r, p]` for r below `lines`, and zeros from there to `width`: what a tile reads, step by step.
-#[inline(always)]
-fn copy(
-    x: &[f32],
-    [x_lines, x_steps]: [usize; 2],
-    [lines, depth]: [usize; 2],
-    width: usize,
-    out: &mut [f32],
-) {
-    if lines < width {
-        out.fill(0.0);
-    }
-    if x_lines == 1 {
-        for (p, out) in out.chunks_exact_mut(width).enumerate() {
-            let x = &x[p * x_steps..][..lines];
-            // Four at a time: a call to copy so few would cost more than the copy.
-            let ((x, x_rest), (out, out_rest)) = (x.as_chunks::<LINES>(), out.as_chunks_mut::<LINES>());
-            out.iter_mut().zip(x).for_each(|(out, x)| *out = *x);
-            let rest = out.get_mut(x.len()).map_or(out_rest, |o| &mut o[..]);
-            rest.iter_mut().zip(x_rest).for_each(|(out, x)| *out = *x);
-        }
-    } else if x_steps == 1 {
-        for r in (0..lines).step_by(LINES) {
-            let take = LINES.min(lines - r);
-            // Lines beyond the last repeat it, and are not stored.
-            let line: [&[f32]; LINES] =
-                std::array::from_fn(|i| &x[(r + i).min(lines - 1) * x_lines..][..depth]);
-            let squares = line.map(|line| line.as_chunks::<LINES>());
-            for q in 0..depth / LINES {
-                let square = squares.map(|(line, _)| line[q]);
-                for i in 0..LINES {
-                    let turned: [f32; LINES] = std::array::from_fn(|l| square[l][i]);
-                    let out = &mut out[(q * LINES + i) * width + r..];
-                    match out.first_chunk_mut() {
-                        Some(out) if take == LINES => *out = turned,
-                        _ => (0..take).for_each(|l| out[l] = turned[l]),
-                    }
+impl Block {
+    /// Tile by tile, panel by panel.
+    #[cfg_attr(target_arch = "wasm32", inline(never))] // see tile.rs
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    fn multiply<S: Simd, const R: usize, const V: usize, const W: usize>(
+        &self,
+        simd: S,
+        start: Start<'_, f32>,
+        a: &[f32],
+        b: &[f32],
+        c: &mut [f32],
+    ) {
+        let size = self.depth * W;
+        for (panel, column) in b.chunks_exact(size).zip(self.columns.clone().step_by(W)) {
+            for (r, row) in self.rows.clone().step_by(R).enumerate() {
+                let strip = &a[r * R / W * size + r * R % W..][..size];
+                let inside = [R.min(self.rows.end - row), W.min(self.columns.end - column)];
+                let place = Place { row, column, stride: self.stride, inside };
+                if inside == [R, W] {
+                    let place = Place { inside: [R, W], ..place };
+                    tile::<S, R, V, W>(simd, start, strip, panel, c, place);
+                } else {
+                    ragged_tile::<S, R, V, W>(simd, start, strip, panel, c, place);
                 }
             }
-            for p in depth - depth % LINES..depth {
-                (0..take).for_each(|l| out[p * width + r + l] = line[l][p]);
+        }
+    }
+}
+
+impl Block {
+    /// As [`multiply`](Self::multiply), with B where it lies, in whole panels, its rows `b_rows` apart.
+    #[cfg_attr(target_arch = "wasm32", inline(never))] // see tile.rs
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    fn multiply_in_place<S: Simd, const R: usize, const V: usize, const W: usize>(
+        &self,
+        simd: S,
+        start: Start<'_, f32>,
+        a: &[f32],
+        (b, b_rows): (&[f32], usize),
+        c: &mut [f32],
+    ) {
+        for column in self.columns.clone().step_by(W) {
+            for row in self.rows.clone().step_by(R) {
+                let place =
+                    Place { row, column, stride: self.stride, inside: [R.min(self.rows.end - row), W] };
+                let rows =
+                    a[row..].as_chunks::<W>().0.iter().zip(b[column..].chunks(b_rows)).take(self.depth);
+                tile_in_place::<S, R, V, W>(simd, start, rows, c, place);
             }
         }
-    } else {
-        for (p, out) in out.chunks_exact_mut(width).enumerate() {
-            (0..lines).for_each(|r| out[r] = x[r * x_lines + p * x_steps]);
-        }
+    }
+}
+
+/// Makes room for `len` numbers, if there is not.
+fn grow(scratch: &mut Vec<f32>, len: usize) {
+    if scratch.len() < len {
+        scratch.resize(len, 0.0);
     }
 }
 
@@ -222,11 +188,13 @@ mod tests {
                     let c_rows = n + 2;
                     let before = numbers(m * c_rows, case + 2);
                     let (mut c, mut scalar) = (before.clone(), before.clone());
-                    gemm([m, n, k], (&a, a_strides), (&b, b_strides), (&mut c, c_rows), add);
-                    // The tile of 4 × 2, as wasm has it, on the narrowest vectors there are.
+                    let start = if add { Start::Held } else { Start::Zero };
+                    gemm([m, n, k], (&a, a_strides), (&b, b_strides), (&mut c, c_rows), start);
+                    // On the narrowest vectors there are.
                     let (size, scratch) = ([m, n, k], &mut Scratch::default());
                     let (a_, b_, c_) = ((&a[..], a_strides), (&b[..], b_strides), (&mut scalar[..], c_rows));
-                    Product { size, a: a_, b: b_, c: c_, add, scratch }.with_simd(pulp::Scalar::new());
+                    Product { size, a: a_, b: b_, c: c_, start, scratch }
+                        .run::<_, 4, 8, 8>(pulp::Scalar::new());
                     assert_eq!(c, scalar, "{m} {n} {k}, order {order}, add {add}");
                     for (at, (&got, &old)) in c.iter().zip(&before).enumerate() {
                         let (i, j) = (at / c_rows, at % c_rows);

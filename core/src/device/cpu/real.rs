@@ -2,11 +2,43 @@
 
 #[cfg(target_arch = "wasm32")]
 use super::product;
-use super::{Io, gemm, simd};
+use super::{Flash, Io, flash, gelu, gemm, simd};
 use crate::ops::DynOp;
 use num_traits::{Float, NumAssign};
 use std::fmt::Debug;
 use std::iter::Sum;
+
+/// What the sums of a product begin with.
+#[derive(Clone, Copy, Debug)]
+pub enum Start<'a, F> {
+    /// Nothing.
+    Zero,
+    /// What C holds: the product is added to it.
+    Held,
+    /// A row `[n]`, the same for every row of C: a bias.
+    Row(&'a [F]),
+    /// Such a row, and a matrix that lies as C does: a residual.
+    RowAnd(&'a [F], &'a [F]),
+}
+
+impl<F: Real> Start<'_, F> {
+    /// Writes the start into `c[m, n]`.
+    pub(super) fn fill(self, c: &mut [F], [m, n]: [usize; 2], c_rows: usize) {
+        for i in 0..m {
+            let row = &mut c[i * c_rows..][..n];
+            match self {
+                Self::Zero => row.fill(F::zero()),
+                Self::Held => break,
+                Self::Row(bias) => row.copy_from_slice(&bias[..n]),
+                Self::RowAnd(bias, more) => {
+                    for ((c, &b), &x) in row.iter_mut().zip(bias).zip(&more[i * c_rows..]) {
+                        *c = b + x;
+                    }
+                }
+            }
+        }
+    }
+}
 
 /// f32, the device, or f64, the reference.
 pub trait Real: Float + NumAssign + Sum + Debug + Default + Send + Sync + 'static {
@@ -50,16 +82,32 @@ pub trait Real: Float + NumAssign + Sum + Debug + Default + Send + Sync + 'stati
         x.iter().copied().fold(Self::neg_infinity(), Self::max)
     }
 
-    /// `c[m, n] = a[m, k] · b[k, n]`, added to `c` if `add`. Strides are (row, column) in elements;
-    /// `c` has a row stride alone.
+    /// `y = gelu(x)`, GELU in its tanh form (Hendrycks & Gimpel 2016).
+    #[inline(always)]
+    fn gelu(x: &[Self], y: &mut [Self]) {
+        x.iter().zip(y).for_each(|(&x, y)| *y = gelu::gelu(x).0);
+    }
+
+    /// `dx = dy · gelu′(x)`.
+    #[inline(always)]
+    fn gelu_grad(dy: &[Self], x: &[Self], dx: &mut [Self]) {
+        dy.iter().zip(x).zip(dx).for_each(|((&dy, &x), dx)| *dx = dy * gelu::gelu(x).1);
+    }
+
+    /// `c[m, n] = start + a[m, k] · b[k, n]`. Strides are (row, column) in elements; `c` has a row stride alone.
     fn gemm(
         [m, n, k]: [usize; 3],
         (a, a_strides): (&[Self], [usize; 2]),
         (b, b_strides): (&[Self], [usize; 2]),
         (c, c_rows): (&mut [Self], usize),
-        add: bool,
+        start: Start<'_, Self>,
     ) {
-        gemm::gemm([m, n, k], (a, a_strides), (b, b_strides), (c, c_rows), add);
+        gemm::gemm([m, n, k], (a, a_strides), (b, b_strides), (c, c_rows), start);
+    }
+
+    /// Flash attention's kernels of this precision; without them the ops' own loops run.
+    fn flash() -> Option<Flash<Self>> {
+        None
     }
 }
 
@@ -89,12 +137,21 @@ impl Real for f32 {
     #[cfg(target_arch = "wasm32")]
     fn gemm(
         size: [usize; 3],
-        a: (&[Self], [usize; 2]),
-        b: (&[Self], [usize; 2]),
-        c: (&mut [Self], usize),
-        add: bool,
+        a: (&[f32], [usize; 2]),
+        b: (&[f32], [usize; 2]),
+        c: (&mut [f32], usize),
+        start: Start<'_, f32>,
     ) {
-        product::gemm(size, a, b, c, add);
+        product::gemm(size, a, b, c, start);
+    }
+    fn gelu(x: &[f32], y: &mut [f32]) {
+        gelu::forward(x, y);
+    }
+    fn gelu_grad(dy: &[f32], x: &[f32], dx: &mut [f32]) {
+        gelu::backward(dy, x, dx);
+    }
+    fn flash() -> Option<Flash<f32>> {
+        Some(flash::KERNELS)
     }
 }
 

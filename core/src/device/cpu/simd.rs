@@ -3,11 +3,33 @@
 
 use super::Io;
 use crate::ops::Op;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
+
+/// Does work on this processor's widest vectors.
+#[cfg(not(target_arch = "wasm32"))]
+pub(super) fn dispatch<W: WithSimd>(work: W) -> W::Output {
+    pulp::Arch::new().dispatch(work)
+}
+
+/// Does work on 128-bit vectors, with fused multiply-adds in the build that has them. (`pulp` would compile it for
+/// both, and choose when it runs.)
+#[cfg(target_arch = "wasm32")]
+#[inline(always)]
+pub(super) fn dispatch<W: WithSimd>(work: W) -> W::Output {
+    #[cfg(target_feature = "relaxed-simd")]
+    use pulp::wasm::RelaxedSimd as Vectors;
+    #[cfg(not(target_feature = "relaxed-simd"))]
+    use pulp::wasm::Simd128 as Vectors;
+    match Vectors::try_new() {
+        Some(simd) => work.with_simd(simd),
+        // Never: without them the module would not have been valid.
+        None => work.with_simd(pulp::Scalar::new()),
+    }
+}
 
 /// Runs `op` in f32, compiled for this processor's widest vectors.
 pub(crate) fn run<O: Op>(op: &O, io: Io<'_, f32>) {
-    Arch::new().dispatch(Run { op, io });
+    dispatch(Run { op, io });
 }
 
 struct Run<'a, O> {
@@ -30,7 +52,7 @@ const CHAINS: usize = 12;
 /// The arithmetic ceiling: `rounds` of multiply-adds that never leave the registers, on the vectors that
 /// the engine's kernels use. Returns the floating-point operations done; time it from outside.
 pub fn fma_ceiling(rounds: usize) -> f64 {
-    Arch::new().dispatch(Ceiling { rounds })
+    dispatch(Ceiling { rounds })
 }
 
 struct Ceiling {
@@ -131,6 +153,43 @@ pub(super) fn exp(x: f32) -> f32 {
     if x <= MOST { y } else { x * f32::INFINITY }
 }
 
+/// As [`exp`], of a vector and with fused multiply-adds; but where e^x is beyond f32, it is f32's largest power.
+/// (That is what weights of attention and sigmoids need: nothing of theirs overflows.)
+#[inline(always)]
+#[allow(clippy::excessive_precision)]
+pub(super) fn exp_vector<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let number = |x: f32| simd.splat_f32s(x);
+    let add = |a, b, c| simd.mul_add_e_f32s(a, b, c);
+    let (most, round) = (number(88.722_83), number(12_582_912.0));
+    let x = simd.select_f32s(simd.greater_than_f32s(x, most), most, x);
+    let shifted = add(x, number(std::f32::consts::LOG2_E), round);
+    let n = simd.sub_f32s(shifted, round);
+    let r = add(n, number(2.121_944_4e-4), add(n, number(-0.693_359_375), x));
+    let p = add(number(1.987_569_15e-4), r, number(1.398_199_950_7e-3));
+    let p = add(p, r, number(8.333_451_907_3e-3));
+    let p = add(p, r, number(4.166_579_589_4e-2));
+    let p = add(p, r, number(1.666_666_545_9e-1));
+    let p = add(p, r, number(5.000_000_120_1e-1));
+    let p = simd.add_f32s(add(simd.mul_f32s(p, r), r, r), number(1.0));
+    let exponent = simd.wrapping_dyn_shl_u32s(simd.transmute_u32s_f32s(shifted), simd.splat_u32s(23));
+    let y = simd.transmute_f32s_u32s(simd.add_u32s(simd.transmute_u32s_f32s(p), exponent));
+    simd.select_f32s(simd.less_than_f32s(x, number(-87.336_54)), number(0.0), y)
+}
+
+/// ln x of a normal number above 0, without branches: with x = 2^n·m and m in [√½, √2), ln x = n ln 2 + ln m, and
+/// ln m = 2 artanh s with s = (m − 1)/(m + 1), of whose series five terms are exact to f32.
+#[inline(always)]
+pub(super) fn ln(x: f32) -> f32 {
+    const ROOT: u32 = 0x3f35_04f3; // √½
+    let shifted = x.to_bits().wrapping_sub(ROOT);
+    let n = (shifted as i32 >> 23) as f32;
+    let m = f32::from_bits((shifted & 0x007f_ffff).wrapping_add(ROOT));
+    let s = (m - 1.0) / (m + 1.0);
+    let z = s * s;
+    let series = ((z * (1.0 / 9.0) + 1.0 / 7.0) * z + 0.2) * z + 1.0 / 3.0;
+    n * std::f32::consts::LN_2 + 2.0 * (s + s * z * series)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,6 +221,26 @@ mod tests {
         for bits in [0x7fc0_0000, 0x7f80_0001, 0xffff_ffff, 0x7fc0_01ff] {
             assert!(exp(f32::from_bits(bits)).is_nan());
         }
+    }
+
+    #[test]
+    fn ln_is_within_its_rounding() {
+        for bits in (f32::MIN_POSITIVE.to_bits()..f32::INFINITY.to_bits()).step_by(4099) {
+            let x = f32::from_bits(bits);
+            let truth = f64::from(x).ln();
+            let error = (f64::from(ln(x)) - truth).abs();
+            assert!(error <= 3e-7 * truth.abs().max(0.4), "ln {x} = {truth}, off by {error}");
+        }
+    }
+
+    #[test]
+    fn vectors_and_numbers_have_one_exponential() {
+        for x in [-1e4, -87.5, -87.0, -3.3, -1e-6, 0.0, 1e-3, 2.5, 88.0, 1e3] {
+            let (vector, number) = (exp_vector(pulp::Scalar::new(), x), exp(x));
+            let number = if number.is_finite() { number } else { exp(88.722_83) };
+            assert!((vector - number).abs() <= 3e-7 * number, "e^{x} = {number}, got {vector}");
+        }
+        assert!(exp_vector(pulp::Scalar::new(), f32::NAN).is_nan());
     }
 
     #[test]

@@ -11,11 +11,13 @@ mod faults;
 mod open;
 mod program;
 mod read;
+mod repeat;
 pub mod shaders;
 mod timer;
 
 use super::{Data, Device, Program, Reading, Seconds, Source};
 use crate::graph::{DType, Plan, Spec};
+use crate::ops::Family;
 use crate::{Error, Result};
 use buffers::{Storage, missing};
 use program::{Compiled, Layout};
@@ -43,14 +45,17 @@ pub struct Gpu {
     staging: Option<wgpu::Buffer>,
     timer: Option<timer::Timer>,
     made: Made,
+    family: Family,
 }
 
 impl Gpu {
     /// Opens the machine's quickest adapter. Errors: [`Error::Device`] if there is none, or if it cannot
     /// be opened.
     pub async fn open() -> Result<Self> {
+        let opened = open::open().await?;
+        let family = if opened.software { Family::Threads } else { Family::Workgroups };
         Ok(Self {
-            opened: open::open().await?,
+            opened,
             buffers: HashMap::new(),
             programs: Vec::new(),
             pipelines: HashMap::new(),
@@ -58,7 +63,18 @@ impl Gpu {
             staging: None,
             timer: None,
             made: Made::default(),
+            family,
         })
+    }
+
+    /// Which kernels plans compile to from now on.
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    /// Chooses the kernels that plans compile to from now on.
+    pub fn set_family(&mut self, family: Family) {
+        self.family = family;
     }
 
     /// True if the adapter is a CPU in disguise (SwiftShader, llvmpipe, WARP).

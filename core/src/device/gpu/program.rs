@@ -45,7 +45,7 @@ impl Gpu {
 
     fn launch(&mut self, step: &PlanStep, slots: &[Storage]) -> Result<Launch> {
         let specs = |values: &[(Location, Spec)]| values.iter().map(|(_, s)| s.clone()).collect::<Vec<_>>();
-        let dispatch = step.step.op.dispatch_dyn(&specs(&step.reads), &specs(&step.writes));
+        let dispatch = step.step.op.dispatch_dyn(self.family, &specs(&step.reads), &specs(&step.writes));
         let pipeline = self.pipeline(&dispatch, (step.reads.len(), step.writes.len()))?;
         let mut entries = Vec::with_capacity(step.reads.len() + step.writes.len());
         for (binding, (location, spec)) in step.reads.iter().chain(&step.writes).enumerate() {

@@ -1,8 +1,10 @@
 //! The kernels' texts, embedded: a missing file does not compile. A kernel is its constants, then the
-//! library files it needs, then its own file. Those that can count what they move are listed twice, with
-//! another first library: what is counted is what runs.
+//! library files it needs, then its own file, with repetitions written out (`repeat.rs`). Those that can count what
+//! they move are listed twice, with another first library: what is counted is what runs. So are products, for
+//! each family of kernels.
 
-use crate::ops::{Constant, Dispatch, Form};
+use super::repeat::repeat;
+use crate::ops::{Constant, Dispatch, Family, Form};
 use crate::{Error, Result};
 use std::fmt::Write;
 
@@ -24,6 +26,7 @@ kernels! {
     KERNELS
     "accept": ["index" "rng" "reduce" "draw"],
     "adamw": ["index" "state"],
+    "adamw_threads": ["index" "state"],
     "add": ["index"],
     "advance": [],
     "attention": ["plain" "index" "attention" "reduce"],
@@ -36,27 +39,33 @@ kernels! {
     "embed": ["index"],
     "embed_at": ["index"],
     "embed_grad": ["index"],
+    "embed_grad_threads": ["index"],
     "examples": ["index" "state"],
     "entropy": ["index" "reduce"],
     "flash_attention": ["plain" "attention" "flash" "flash_keys"],
     "flash_attention_delta": ["plain" "index"],
     "flash_attention_grad_kv": ["plain" "attention" "flash" "flash_grad"],
+    "flash_attention_grad_kv_threads": ["index" "flash_threads"],
     "flash_attention_grad_q": ["plain" "attention" "flash" "flash_keys" "flash_grad"],
+    "flash_attention_grad_q_threads": ["index" "flash_threads"],
+    "flash_attention_threads": ["index" "flash_threads"],
     "gae": ["index"],
     "gelu_grad": ["index" "gelu"],
     "grad_norm": ["reduce"],
+    "grad_norm_threads": [],
     "kv_append": ["index"],
     "gru": ["gru"],
     "gru_grad": ["gru"],
     "kl": ["index" "reduce"],
-    "linear": ["tile"],
-    "linear_gelu": ["tile" "gelu"],
-    "linear_grad_weight": ["index" "outer"],
-    "linear_grad_weight_plain": ["index" "outer"],
-    "linear_plain": ["tile"],
-    "linear_residual": ["tile"],
+    "linear": ["index" "tile_threads"],
+    "linear_gelu": ["index" "tile_threads" "gelu"],
+    "linear_grad_weight": ["index" "outer_threads"],
+    "linear_grad_weight_plain": ["index" "outer_threads"],
+    "linear_plain": ["index" "tile_threads"],
+    "linear_residual": ["index" "tile_threads"],
     "log_prob": ["index" "reduce"],
     "log_prob_grad": ["index"],
+    "log_prob_threads": ["index"],
     "masked_sum": ["index" "reduce"],
     "masked_sum_grad": ["index"],
     "minibatch": ["index" "state"],
@@ -64,6 +73,7 @@ kernels! {
     "norm_grad": ["index" "norm_grad"],
     "norm_grad_add": ["index" "norm_grad"],
     "norm_grad_params": ["index"],
+    "norm_grad_params_threads": ["index"],
     "ppo_policy": ["reduce"],
     "ppo_value": ["reduce"],
     "pretrain": ["reduce"],
@@ -91,10 +101,26 @@ kernels! {
     "flash_attention_grad_q": ["count" "attention" "flash" "flash_keys" "flash_grad"],
 }
 
+kernels! {
+    /// The products, as the other family has them: through workgroup memory.
+    WORKGROUPS
+    "linear": ["index" "tile_workgroup"],
+    "linear_gelu": ["index" "tile_workgroup" "gelu"],
+    "linear_grad_weight": ["index" "outer_workgroup"],
+    "linear_grad_weight_plain": ["index" "outer_workgroup"],
+    "linear_plain": ["index" "tile_workgroup"],
+    "linear_residual": ["index" "tile_workgroup"],
+}
+
 /// The whole text of a launch's kernel. Errors: no kernel of that name.
 pub fn source(dispatch: &Dispatch) -> Result<String> {
-    let counts = dispatch.constants.iter().any(|(name, _)| *name == Form::COUNTER);
-    let (_, text) = if counts { COUNTING } else { KERNELS }
+    let has = |constant: &str| dispatch.constants.iter().any(|(name, _)| *name == constant);
+    let list = match () {
+        () if has(Form::COUNTER) => COUNTING,
+        () if has(Family::DEPTH) => WORKGROUPS,
+        () => KERNELS,
+    };
+    let (_, text) = list
         .iter()
         .find(|(name, _)| *name == dispatch.shader)
         .ok_or_else(|| Error::Graph(format!("there is no kernel {}", dispatch.shader)))?;
@@ -107,6 +133,6 @@ pub fn source(dispatch: &Dispatch) -> Result<String> {
         };
         let _ = writeln!(source, "{line}");
     }
-    source.push_str(text);
+    source.push_str(&repeat(text, &dispatch.constants)?);
     Ok(source)
 }

@@ -2,7 +2,7 @@
 
 use super::{Device, Outcome, open};
 use clap::ValueEnum;
-use gradus_core::model::ModelFolder;
+use gradus_core::model::{ModelFolder, Precision};
 use gradus_lessons::recipe::record::{Record, cut, thin};
 use gradus_lessons::recipe::{Course, GoOn, Host, Lesson, Models, Moment, Role, Size, base, runner};
 use std::fs::File;
@@ -30,7 +30,7 @@ pub(crate) struct Args {
     /// Where the models made go, one folder each.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Where the models made go as zips of their folders, for the page.
+    /// Where the models made go as small zips of their folders, weights in bf16: what comes with the page.
     #[arg(long, value_name = "DIR")]
     zips: Option<PathBuf>,
     /// Everything that happened, one JSON object a line.
@@ -122,23 +122,32 @@ pub(crate) fn run(args: Args) -> Outcome {
     }
     if let Some(zips) = &args.zips {
         for (role, model) in models.iter() {
-            std::fs::write(zips.join(role.slug()).with_extension("zip"), model.to_zip()?)?;
+            std::fs::write(
+                zips.join(role.slug()).with_extension("zip"),
+                model.to_small_zip(Precision::Bf16)?,
+            )?;
         }
     }
     terminal.finish()?;
     if failed.is_empty() { Ok(()) } else { Err(format!("checks that failed: {}", failed.join(", ")).into()) }
 }
 
-fn read_models(dir: &Path) -> Result<Models, Box<dyn std::error::Error>> {
+/// The models of a folder that holds model folders, or their zips, by the names of their roles.
+pub(crate) fn read_models(dir: &Path) -> Result<Models, Box<dyn std::error::Error>> {
     let mut models = Models::default();
     for role in Role::ALL {
         let folder = dir.join(role.slug());
+        let zip = folder.with_extension("zip");
         if folder.is_dir() {
             models.set(role, ModelFolder::read_dir(&folder)?);
+        } else if zip.is_file() {
+            models.set(role, ModelFolder::from_zip(&std::fs::read(zip)?)?);
         }
     }
     if models.iter().next().is_none() {
-        return Err(format!("{} holds no model folder (base, sft, …)", dir.display()).into());
+        return Err(
+            format!("{} holds no model folder and no zip of one (base, sft, …)", dir.display()).into()
+        );
     }
     Ok(models)
 }

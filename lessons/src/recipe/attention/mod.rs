@@ -177,6 +177,10 @@ pub struct Ablation {
     pub cost: f64,
     /// On the words of songs that have been sung before.
     pub cost_of_repeats: f64,
+    /// On the meanings that dictionaries give for the second time, on the rows that heads are measured on. Runs
+    /// kept by earlier versions lack it.
+    #[serde(default)]
+    pub cost_of_meanings: f64,
 }
 
 /// A song sung twice, but for its last word: the model should look back to what followed "fen".
@@ -281,7 +285,7 @@ async fn attention(course: &mut Course<'_>, settings: &Settings, model: &ModelCo
     let look = lens.look(device, &[example()]).await?;
     let best = strongest(&heads).unwrap_or(heads[0]);
     let trace = look.trace(0, &example(), best.layer, best.head, example().len() - 1);
-    let ablations = ablate(course, &mut trainer, &lens, &weights, settings.ablation_rows).await?;
+    let ablations = ablate(course, &mut trainer, &lens, &weights, &repeated, settings.ablation_rows).await?;
     lens.release(&mut *trainer.device);
     let mut run = Run {
         name: "attention".into(),
@@ -319,6 +323,7 @@ async fn ablate(
     trainer: &mut Trainer,
     lens: &Lens,
     weights: &[f32],
+    repeated: &Repeated,
     rows: u64,
 ) -> Result<Vec<Ablation>> {
     let world = WorldRows::held_out(Mix::FULL, course.seed, lens.model().n_positions);
@@ -338,12 +343,20 @@ async fn ablate(
         (all / n, sung / f64::max(m, 1.0))
     };
     let whole = losses(lens.score(&mut *trainer.device, &tokens).await?);
+    let known = repeated.loss_of_repeats(&lens.score(&mut *trainer.device, &repeated.rows).await?);
     let (layers, heads) = (lens.model().n_layer, lens.model().n_head);
     let mut out = Vec::with_capacity(layers * heads);
     for (layer, head) in (0..layers).flat_map(|l| (0..heads).map(move |h| (l, h))) {
         lens.load(&mut *trainer.device, &without_head(weights, lens.params(), lens.model(), layer, head))?;
         let cut = losses(lens.score(&mut *trainer.device, &tokens).await?);
-        out.push(Ablation { layer, head, cost: cut.0 - whole.0, cost_of_repeats: cut.1 - whole.1 });
+        let asked = repeated.loss_of_repeats(&lens.score(&mut *trainer.device, &repeated.rows).await?);
+        out.push(Ablation {
+            layer,
+            head,
+            cost: cut.0 - whole.0,
+            cost_of_repeats: cut.1 - whole.1,
+            cost_of_meanings: asked - known,
+        });
         course.progress(out.len() as u64, (layers * heads) as u64).await?;
     }
     lens.load(&mut *trainer.device, weights)?;

@@ -56,7 +56,7 @@ fn likeliest(law: &[f32]) -> usize {
 
 /// For each draft, how often it would be right on `rows` from token `from` on: greedy (both like the same token
 /// best), and at T = 1 (mean Σ min(p, q)).
-pub(super) async fn overlaps(
+pub(in crate::recipe) async fn overlaps(
     course: &mut Course<'_>,
     target: &ModelFolder,
     drafts: &[Drafted],
@@ -83,14 +83,14 @@ pub(super) async fn overlaps(
     Ok(overlaps)
 }
 
-/// Draws pairs of tokens after `prompt` by the exact rule and by the broken one, and tests both against the law
+/// Draws `samples` pairs of tokens after `prompt`, by the exact rule and by the broken one, and tests both against the law
 /// P(a | prompt) · P(b | prompt, a).
 pub(super) async fn fits(
     course: &mut Course<'_>,
     target: &ModelFolder,
     draft: &Drafted,
     prompt: &[u32],
-    samples: usize,
+    samples: [usize; 2],
 ) -> Result<Vec<Fit>> {
     let vocab = target.config.vocab_size;
     let mut device = course.take_device()?;
@@ -106,7 +106,7 @@ pub(super) async fn fits(
         (put(&mut *device, "params", target)?, put(&mut *device, "draft.params", &draft.folder)?);
     let prompts = vec![prompt.to_vec(); DRAWN];
     let mut fits = Vec::new();
-    for exact in [true, false] {
+    for (exact, samples) in [true, false].into_iter().zip(samples) {
         let shape = SpeculatorShape { batch: DRAWN, proposals: 2, residual: exact };
         let models = [(&target.config, &params), (&draft.folder.config, &drafted)];
         let speculator = Speculator::new(&mut *device, models[0], models[1], shape)?;

@@ -1,9 +1,11 @@
 //! Lesson 8, speculative decoding: several tokens a call. Drafts of two sizes are trained; each proposes for the
 //! base model, greedily and at T = 1; theory (Leviathan et al. 2022) is held against what is counted.
 
-mod laws;
+mod identity;
+pub(in crate::recipe) mod laws;
 mod trials;
 
+pub use identity::Identity;
 pub use trials::{Clock, Fit, Trial};
 
 use super::{Course, Report, Role, Size, base, pretrain};
@@ -15,10 +17,12 @@ use gradus_core::protocol::ModelConfig;
 use gradus_core::rng::{Rng, Stream};
 use gradus_core::{Error, Result};
 use serde::{Deserialize, Serialize};
-use trials::Drafted;
+pub(in crate::recipe) use trials::Drafted;
 
 /// Added to the seed of the stories, so that they share no stream with the training rows.
 const STORIES: u32 = 0x5704_1e50;
+/// The seed of the stories that greedy text is compared on differs from that of the trials' in these bits.
+const OTHERS: u32 = 0x1000_0000;
 
 /// Every knob.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,8 +39,12 @@ pub struct Settings {
     pub max_tokens: usize,
     /// Prompts that are timed one by one.
     pub timed: usize,
-    /// Pairs of tokens drawn for the χ² test.
+    /// Prompts on which greedy text is compared with the target's own, beside those of the trials.
+    pub compared: usize,
+    /// Pairs of tokens drawn for the χ² test of the exact rule.
     pub samples: usize,
+    /// Pairs drawn by the broken rule, for which fewer suffice.
+    pub broken_samples: usize,
 }
 
 impl Settings {
@@ -52,14 +60,25 @@ impl Settings {
                 ..train.clone()
             },
         };
-        let (drafts, prompts, timed, samples) = match size {
-            Size::Smoke => (vec![draft(1, 16, 400)], 32, 2, 5_000),
+        let (drafts, prompts, timed, compared, samples) = match size {
+            Size::Smoke => (vec![draft(1, 16, 400)], 32, 2, 100, 5_000),
             // 3M tokens: 1,465 steps of 32 rows of 64.
-            Size::Default => (vec![draft(1, 16, 1_465), draft(2, 24, 1_465)], 64, 8, 20_000),
-            Size::Full => (vec![draft(1, 16, 1_465), draft(2, 24, 1_465)], 256, 16, 100_000),
+            Size::Default => (vec![draft(1, 16, 1_465), draft(2, 24, 1_465)], 64, 8, 1_000, 100_000),
+            Size::Full => (vec![draft(1, 16, 1_465), draft(2, 24, 1_465)], 256, 16, 1_000, 100_000),
         };
         let proposals = if size == Size::Smoke { vec![1, 4] } else { vec![1, 2, 4, 8] };
-        Self { drafts, proposals, prompts, prompt_tokens: 14, max_tokens: 36, timed, samples }
+        let broken_samples = samples.min(20_000);
+        Self {
+            drafts,
+            proposals,
+            prompts,
+            prompt_tokens: 14,
+            max_tokens: 36,
+            timed,
+            compared,
+            samples,
+            broken_samples,
+        }
     }
 }
 
@@ -78,6 +97,9 @@ pub struct Figures {
     pub best_draft: String,
     /// Do pairs of tokens follow the target's law: by the exact rule, and by a rule broken on purpose?
     pub fits: Vec<Fit>,
+    /// Greedy text beside the target's own, on many prompts; not in runs kept by earlier versions.
+    #[serde(default)]
+    pub identity: Option<Identity>,
     /// One story's rounds at T = 1, with everything that decided them.
     pub rounds: Vec<Round>,
 }
@@ -103,11 +125,11 @@ pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<
             pretrain(course, &format!("draft-{name}"), &draft.model, &draft.train, Mix::FULL).await?;
         drafts.push(Drafted { name, folder });
     }
-    let stories = stories(course.seed, settings)?;
-    let prompts: Vec<Vec<u32>> = stories.iter().map(|s| s[..=settings.prompt_tokens].to_vec()).collect();
+    let texts = stories(course.seed, settings.prompts, settings.prompt_tokens, context(settings))?;
+    let prompts: Vec<Vec<u32>> = texts.iter().map(|s| s[..=settings.prompt_tokens].to_vec()).collect();
 
     course.stage("two models' distributions on the same stories").await?;
-    let overlaps = laws::overlaps(course, &target, &drafts, &stories, settings.prompt_tokens).await?;
+    let overlaps = laws::overlaps(course, &target, &drafts, &texts, settings.prompt_tokens).await?;
     let mut trials = Vec::new();
     for (draft, overlap) in drafts.iter().zip(&overlaps) {
         course.stage(&format!("{} proposes", draft.name)).await?;
@@ -117,8 +139,20 @@ pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<
     course.stage("the clock, with and without a draft").await?;
     let prompt = &prompts[..settings.timed.min(prompts.len())];
     let (clock, rounds) = trials::clock(course, &target, &drafts[best], &trials, prompt, settings).await?;
+    let identity = if settings.compared > 0 {
+        course.stage("greedy text beside the target's own").await?;
+        let others =
+            stories(course.seed ^ OTHERS, settings.compared, settings.prompt_tokens, context(settings))?;
+        let prompts: Vec<Vec<u32>> = others.iter().map(|s| s[..=settings.prompt_tokens].to_vec()).collect();
+        let k = settings.proposals[settings.proposals.len() / 2];
+        Some(identity::identity(course, &target, &drafts[best], &prompts, k, settings.max_tokens).await?)
+    } else {
+        None
+    };
     course.stage("χ²: does the text follow the target's law?").await?;
-    let fits = laws::fits(course, &target, &drafts[best], &prompts[0], settings.samples).await?;
+    let fits =
+        laws::fits(course, &target, &drafts[best], &prompts[0], [settings.samples, settings.broken_samples])
+            .await?;
 
     let best_clock = clock.iter().max_by(|a, b| a.speed_up.total_cmp(&b.speed_up));
     let figures = Figures {
@@ -128,22 +162,32 @@ pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<
         trials,
         clock,
         fits,
+        identity,
         rounds,
     };
     course.models.set(Role::Draft, drafts.swap_remove(best).folder);
     Ok(Report { checks: checks(&figures, course.size), figures })
 }
 
-/// `<eos>` and a story, for each prompt; as long as the context of the course's models.
-fn stories(seed: u32, settings: &Settings) -> Result<Vec<Vec<u32>>> {
-    let context = settings.drafts.iter().map(|d| d.model.n_positions).min().unwrap_or(0);
-    let least = settings.prompt_tokens + 2;
-    if least > context || settings.prompt_tokens > 24 {
+/// The shortest context of the drafts.
+fn context(settings: &Settings) -> usize {
+    settings.drafts.iter().map(|d| d.model.n_positions).min().unwrap_or(0)
+}
+
+/// `count` times `<eos>` and a story, at most `context` tokens long, of which `given` can be a prompt.
+pub(in crate::recipe) fn stories(
+    seed: u32,
+    count: usize,
+    given: usize,
+    context: usize,
+) -> Result<Vec<Vec<u32>>> {
+    let least = given + 2;
+    if least > context || given > 24 {
         return Err(Error::Config("prompt_tokens must be 24 at most: stories may be as short".into()));
     }
     let mut rng = Rng::new(seed ^ STORIES, Stream::World);
-    let mut stories = Vec::with_capacity(settings.prompts);
-    while stories.len() < settings.prompts {
+    let mut stories = Vec::with_capacity(count);
+    while stories.len() < count {
         let mut story = vec![EOS];
         story.extend(World::shared().document(Kind::Story, &mut rng).tokens);
         story.truncate(context);
@@ -172,7 +216,10 @@ fn deviation(trial: &Trial, alpha: f64) -> f64 {
 fn checks(figures: &Figures, size: Size) -> Vec<Check> {
     let sampled = || figures.trials.iter().filter(|t| t.temperature > 0.0);
     let least = sampled().map(|t| t.acceptance).fold(f64::INFINITY, f64::min);
-    let different: u64 = figures.trials.iter().filter_map(|t| t.different).sum();
+    let different = figures.trials.iter().filter_map(|t| t.different).sum::<u64>()
+        + figures.identity.map_or(0, |i| i.different);
+    let texts = figures.trials.iter().filter(|t| t.different.is_some()).map(|t| t.prompts).sum::<usize>()
+        + figures.identity.map_or(0, |i| i.prompts);
     let own = figures.trials.iter().map(|t| deviation(t, t.acceptance)).fold(0.0, f64::max);
     let independent = sampled().map(|t| deviation(t, t.independent)).fold(0.0, f64::max);
     let (mut accepted, mut tried, mut overlap) = (0, 0, 0.0);
@@ -195,7 +242,7 @@ fn checks(figures: &Figures, size: Size) -> Vec<Check> {
         ),
         Check::new(
             "greedy-identity",
-            "tokens that differ from the target's own greedy text",
+            &format!("tokens that differ from the target's own in {texts} greedy texts"),
             different as f64,
             "tokens",
             Expected::Exactly(0.0),

@@ -19,9 +19,9 @@ use web_time::Instant;
 const BATCH: usize = 16;
 
 /// A draft by name: `1x16`.
-pub(super) struct Drafted {
-    pub(super) name: String,
-    pub(super) folder: ModelFolder,
+pub(in crate::recipe) struct Drafted {
+    pub(in crate::recipe) name: String,
+    pub(in crate::recipe) folder: ModelFolder,
 }
 
 /// One draft with one K at one temperature.
@@ -35,6 +35,9 @@ pub struct Trial {
     pub proposals: usize,
     /// 0 is greedy.
     pub temperature: f32,
+    /// Texts written. Runs kept by earlier versions lack it.
+    #[serde(default)]
+    pub prompts: usize,
     /// What was counted.
     pub tally: Tally,
     /// α: accepted of those looked at.
@@ -143,6 +146,7 @@ pub(super) async fn trials(
                 parameters,
                 proposals,
                 temperature,
+                prompts: prompts.len(),
                 acceptance: alpha,
                 independent: overlap[usize::from(!greedy)],
                 tokens_per_call: tally.tokens_per_call(),

@@ -1,21 +1,20 @@
 // The sum over M of outer products a[m] ⊗ b[m], where a `[M, ROWS]` and b `[M, COLUMNS]`, added into dw
 // `[ROWS, COLUMNS]`: an 8 × 8 tile a thread, all in registers. Weight matrices are small and M is long, so
-// each tile is summed by SLICES threads over rows of their own, and their sums meet in workgroup memory,
+// each tile is summed by DEPTH threads over rows of their own, and their sums meet in workgroup memory,
 // in one order. The kernel declares x, dy and dw; x gives the columns if TRANSPOSED, else the rows.
 const ROWS4: u32 = ROWS / 4u;
 const COLUMNS4: u32 = COLUMNS / 4u;
-const TILES: u32 = 16u;
-const SLICES: u32 = 4u;
+const HEIGHT: u32 = DEPTH;
 // Vectors of a thread: 16 of the tile, 2 of the sum of dy.
 const HELD: u32 = 18u;
 
-var<workgroup> held: array<vec4f, (SLICES - 1u) * TILES * HELD>;
+var<workgroup> held: array<vec4f, (DEPTH - 1u) * WIDTH * HELD>;
 
 // The sum of what all slices hold of one vector, for the first slice.
 fn meet(local: vec3u, i: u32, value: vec4f) -> vec4f {
     var sum = value;
-    for (var slice = 0u; slice < SLICES - 1u; slice++) {
-        sum += held[(slice * TILES + local.x) * HELD + i];
+    for (var slice = 0u; slice < DEPTH - 1u; slice++) {
+        sum += held[(slice * WIDTH + local.x) * HELD + i];
     }
     return sum;
 }
@@ -29,13 +28,12 @@ fn put(row: u32, column: u32, value: vec4f) {
 // Where the thread's tile begins, in rows of four and columns of four.
 fn corner(group: vec3u, local: vec3u) -> vec2u {
     let across = (COLUMNS4 + 1u) / 2u;
-    let tile = flat_group(group) * TILES + local.x;
+    let tile = flat_group(group) * WIDTH + local.x;
     return vec2u(tile / across, tile % across) * 2u;
 }
 
-// Adds the tile into dw. The first slice gets the sums of dy over M at the tile's rows (TRANSPOSED) or
-// columns.
-fn outer(group: vec3u, local: vec3u) -> array<vec4f, 2> {
+// Adds the tile into dw. The sums of dy over M at the tile's rows (TRANSPOSED) or columns go to put_bias.
+fn outer(group: vec3u, local: vec3u) {
     let at = corner(group, local);
     let row0 = min(at.x, ROWS4 - 1u);
     let row1 = min(at.x + 1u, ROWS4 - 1u);
@@ -51,7 +49,7 @@ fn outer(group: vec3u, local: vec3u) -> array<vec4f, 2> {
     var l5 = vec4f(); var r5 = vec4f();
     var l6 = vec4f(); var r6 = vec4f();
     var l7 = vec4f(); var r7 = vec4f();
-    for (var m = local.y; m < M; m += SLICES) {
+    for (var m = local.y; m < M; m += DEPTH) {
         var a0: vec4f;
         var a1: vec4f;
         var b0: vec4f;
@@ -81,7 +79,7 @@ fn outer(group: vec3u, local: vec3u) -> array<vec4f, 2> {
         l7 += a1.w * b0; r7 += a1.w * b1;
     }
     if local.y > 0u {
-        let mine = ((local.y - 1u) * TILES + local.x) * HELD;
+        let mine = ((local.y - 1u) * WIDTH + local.x) * HELD;
         held[mine + 0u] = l0; held[mine + 1u] = r0;
         held[mine + 2u] = l1; held[mine + 3u] = r1;
         held[mine + 4u] = l2; held[mine + 5u] = r2;
@@ -105,6 +103,13 @@ fn outer(group: vec3u, local: vec3u) -> array<vec4f, 2> {
         put(row + 7u, at.y, meet(local, 14u, l7)); put(row + 7u, at.y + 1u, meet(local, 15u, r7));
         sum0 = meet(local, 16u, sum0);
         sum1 = meet(local, 17u, sum1);
+        if TRANSPOSED && at.y == 0u {
+            put_bias(at.x, ROWS4, sum0);
+            put_bias(at.x + 1u, ROWS4, sum1);
+        }
+        if !TRANSPOSED && at.x == 0u {
+            put_bias(at.y, COLUMNS4, sum0);
+            put_bias(at.y + 1u, COLUMNS4, sum1);
+        }
     }
-    return array<vec4f, 2>(sum0, sum1);
 }

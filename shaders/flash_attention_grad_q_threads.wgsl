@@ -1,0 +1,66 @@
+// dQ, a thread for HELD query rows, four keys at a time, P recomputed from the log-sum-exp
+// (core/src/ops/flash_attention_grad.rs).
+@group(0) @binding(0) var<storage, read> qkv: array<vec4f>;
+@group(0) @binding(1) var<storage, read> dout: array<vec4f>;
+@group(0) @binding(2) var<storage, read> lse: array<f32>;
+@group(0) @binding(3) var<storage, read> delta: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dqkv: array<vec4f>;
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+    let i = flat_group(group) * THREADS + thread;
+    if i >= B * H * BLOCKS {
+        return;
+    }
+    let at = place(i);
+#repeat r 0 HELD
+    let query_#r = query(at.b, at.first + #ru, at.h);
+    let out_#r = output(at.b, at.first + #ru, at.h);
+    let line_#r = (at.b * H + at.h) * T + min(at.first + #ru, T - 1u);
+    let lse_#r = lse[line_#r];
+    let delta_#r = delta[line_#r];
+#repeat d 0 D4
+    let q_#r_#d = SCALE * qkv[query_#r + #du];
+    let g_#r_#d = dout[out_#r + #du];
+    var dq_#r_#d = vec4f();
+#end
+#end
+    let end = last_key(at.first);
+    for (var j = 0u; j < end; j += 4u) {
+#repeat t 0 4
+        let key_#t = query(at.b, j + #tu, at.h) + C4;
+#end
+#repeat r 0 HELD
+        var score_#r = vec4f();
+        var dp_#r = vec4f();
+#end
+#repeat d 0 D4
+        let k_#d = mat4x4f(qkv[key_0 + #du], qkv[key_1 + #du], qkv[key_2 + #du], qkv[key_3 + #du]);
+        let kt_#d = transpose(k_#d);
+        let vt_#d = transpose(mat4x4f(
+            qkv[key_0 + C4 + #du],
+            qkv[key_1 + C4 + #du],
+            qkv[key_2 + C4 + #du],
+            qkv[key_3 + C4 + #du],
+        ));
+#repeat r 0 HELD
+        score_#r = plus(score_#r, q_#r_#d, kt_#d);
+        dp_#r = plus(dp_#r, g_#r_#d, vt_#d);
+#end
+#end
+#repeat r 0 HELD
+        let p_#r = select(vec4f(), exp(score_#r - lse_#r), sees(at.first + #ru, j));
+        let ds_#r = SCALE * p_#r * (dp_#r - delta_#r);
+#repeat d 0 D4
+        dq_#r_#d = plus(dq_#r_#d, ds_#r, k_#d);
+#end
+#end
+    }
+#repeat r 0 HELD
+    if at.first + #ru < T {
+#repeat d 0 D4
+        dqkv[query_#r + #du] = dq_#r_#d;
+#end
+    }
+#end
+}

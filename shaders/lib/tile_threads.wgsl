@@ -1,0 +1,75 @@
+// y = x · w, 16 × 16 elements a thread, all in registers: no barrier and no workgroup memory, which is quickest
+// where threads are a processor's (shaders/README.md says why so large). The kernel declares x `[M, K]`, w
+// (`[K, N]`, or `[N, K]` if TRANSPOSED), first(column of four), which is what sums begin with, and put(row, column
+// of four, value), which writes out. K and N are multiples of 4; loads beyond the edges repeat the last row or
+// column, and are never put.
+const K4: u32 = K / 4u;
+const N4: u32 = N / 4u;
+const WIDTH: u32 = 16u;
+const HEIGHT: u32 = 1u;
+// Rows and columns of four of a thread.
+const EACH: vec2u = vec2u(16u, 4u);
+
+// The first row and column of four of a thread.
+fn corner(group: vec3u, thread: vec3u) -> vec2u {
+    let across = (N4 + 3u) / 4u;
+    let tile = flat_group(group) * WIDTH + thread.x;
+    return vec2u(tile / across, tile % across) * EACH;
+}
+
+// Rows k..k+4 of four columns of w.
+fn weights(k: u32, column: u32) -> mat4x4f {
+    if TRANSPOSED {
+        let at = column * 4u * K4 + k;
+        return transpose(mat4x4f(w[at], w[at + K4], w[at + 2u * K4], w[at + 3u * K4]));
+    }
+    let at = k * 4u * N4 + column;
+    return mat4x4f(w[at], w[at + N4], w[at + 2u * N4], w[at + 3u * N4]);
+}
+
+fn plus(sum: vec4f, x: vec4f, w: mat4x4f) -> vec4f {
+    return fma(vec4f(x.w), w[3], fma(vec4f(x.z), w[2], fma(vec4f(x.y), w[1], fma(vec4f(x.x), w[0], sum))));
+}
+
+fn put_within(row: u32, column: u32, value: vec4f) {
+    if (M % 16u == 0u || row < M) && (N4 % 4u == 0u || column < N4) {
+        put(row, column, value);
+    }
+}
+
+fn product(group: vec3u, thread: vec3u) {
+    let at = corner(group, thread);
+    let row = at.x;
+    let column = at.y;
+    if row >= M {
+        return;
+    }
+#repeat r 0 16
+    let at_#r = min(row + #ru, M - 1u) * K4;
+#end
+#repeat c 0 4
+    let column_#c = min(column + #cu, N4 - 1u);
+    let first_#c = first(column_#c);
+#end
+#repeat r 0 16
+#repeat c 0 4
+    var sum_#r_#c = first_#c;
+#end
+#end
+    for (var k = 0u; k < K4; k++) {
+#repeat c 0 4
+        let w_#c = weights(k, column_#c);
+#end
+#repeat r 0 16
+        let x_#r = x[at_#r + k];
+#repeat c 0 4
+        sum_#r_#c = plus(sum_#r_#c, x_#r, w_#c);
+#end
+#end
+    }
+#repeat r 0 16
+#repeat c 0 4
+    put_within(row + #ru, column + #cu, sum_#r_#c);
+#end
+#end
+}

@@ -1,0 +1,98 @@
+// y = x · w, 64 × 64 elements a workgroup, 4 × 4 a thread: tiles of x and w, DEPTH deep, pass through workgroup
+// memory, where each element is read by 16 threads. The kernel declares x `[M, K]`, w (`[K, N]`, or `[N, K]` if
+// TRANSPOSED), first(column of four), which is what sums begin with, and put(row, column of four, value), which
+// writes out. K and N are multiples of 4.
+const K4: u32 = K / 4u;
+const N4: u32 = N / 4u;
+const DEPTH4: u32 = DEPTH / 4u;
+const WIDTH: u32 = 16u;
+const HEIGHT: u32 = 16u;
+// Workgroups side by side.
+const ACROSS: u32 = (N + 63u) / 64u;
+// Rows and columns of four of a thread.
+const EACH: vec2u = vec2u(4u, 1u);
+
+// The first row and column of four of a thread.
+fn corner(group: vec3u, thread: vec3u) -> vec2u {
+    let at = flat_group(group);
+    return (vec2u(at / ACROSS, at % ACROSS) * 16u + thread.yx) * EACH;
+}
+
+// 64 rows of x, DEPTH4 vectors each.
+var<workgroup> tile_x: array<vec4f, 64u * DEPTH4>;
+// DEPTH rows of w, 16 vectors each; if TRANSPOSED 64 rows, DEPTH4 vectors each.
+var<workgroup> tile_w: array<vec4f, 64u * DEPTH4>;
+
+fn x_or_zero(row: u32, k: u32) -> vec4f {
+    if row < M && k < K4 {
+        return x[row * K4 + k];
+    }
+    return vec4f();
+}
+
+// Four columns of row k of w; if TRANSPOSED, row `column` from 4 · k on.
+fn w_or_zero(k: u32, column: u32) -> vec4f {
+    if TRANSPOSED && k < K4 && column < N {
+        return w[column * K4 + k];
+    }
+    if !TRANSPOSED && k < K && column < N4 {
+        return w[k * N4 + column];
+    }
+    return vec4f();
+}
+
+fn bring(group: u32, thread: u32, start: u32) {
+    let row = group / ACROSS * 64u;
+    let column = group % ACROSS * 64u;
+    workgroupBarrier();
+    for (var i = thread; i < 64u * DEPTH4; i += WIDTH * HEIGHT) {
+        tile_x[i] = x_or_zero(row + i / DEPTH4, start + i % DEPTH4);
+        if TRANSPOSED {
+            tile_w[i] = w_or_zero(start + i % DEPTH4, column + i / DEPTH4);
+        } else {
+            tile_w[i] = w_or_zero(start * 4u + i / 16u, column / 4u + i % 16u);
+        }
+    }
+    workgroupBarrier();
+}
+
+// Rows 4 · k.. of the tile of w, the thread's four columns.
+fn weights(k: u32, column: u32) -> mat4x4f {
+    if TRANSPOSED {
+        let at = column * 4u * DEPTH4 + k;
+        return transpose(mat4x4f(
+            tile_w[at],
+            tile_w[at + DEPTH4],
+            tile_w[at + 2u * DEPTH4],
+            tile_w[at + 3u * DEPTH4],
+        ));
+    }
+    let at = k * 64u + column;
+    return mat4x4f(tile_w[at], tile_w[at + 16u], tile_w[at + 32u], tile_w[at + 48u]);
+}
+
+fn put_within(row: u32, column: u32, value: vec4f) {
+    if row < M && column < N4 {
+        put(row, column, value);
+    }
+}
+
+fn product(group: vec3u, thread: vec3u) {
+    let at = corner(group, thread);
+    let begin = first(min(at.y, N4 - 1u));
+#repeat r 0 4
+    var sum_#r = begin;
+#end
+    for (var start = 0u; start < K4; start += DEPTH4) {
+        bring(flat_group(group), thread.y * WIDTH + thread.x, start);
+        for (var k = 0u; k < DEPTH4; k++) {
+            let w = weights(k, thread.x);
+#repeat r 0 4
+            sum_#r += w * tile_x[(thread.y * 4u + #ru) * DEPTH4 + k];
+#end
+        }
+    }
+#repeat r 0 4
+    put_within(at.x + #ru, at.y, sum_#r);
+#end
+}
