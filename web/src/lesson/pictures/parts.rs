@@ -1,6 +1,10 @@
 //! What several lessons' pictures are made of.
 
+use super::super::LessonStore;
+use super::super::picture_file::PictureFiles;
+use gradus_lessons::recipe::Role;
 use gradus_lessons::world;
+use gradus_lessons::world::chat::FORBIDDEN;
 use leptos::prelude::*;
 use std::sync::Arc;
 
@@ -15,12 +19,16 @@ pub(super) fn Card(
     /// To the right of it.
     #[prop(optional, into)]
     aside: Signal<String>,
+    /// Whether its pictures are SVG, and can be saved.
+    #[prop(optional)]
+    svg: bool,
     children: Children,
 ) -> impl IntoView {
     view! {
         <section class="card" aria-label=title>
             <header><h2>{title}</h2><small>{aside}</small></header>
             {children()}
+            {svg.then(|| view! { <p class="pictures-files"><PictureFiles title /></p> })}
         </section>
     }
 }
@@ -101,9 +109,41 @@ pub(super) fn Number(
     }
 }
 
+/// Which model of the course is asked: those that write.
+#[component]
+pub(super) fn ModelChoice(
+    /// The page.
+    store: LessonStore,
+    /// The choice.
+    role: RwSignal<Role>,
+) -> impl IntoView {
+    let roles =
+        move || store.models.with(|m| m.keys().copied().filter(|r| *r != Role::Reward).collect::<Vec<_>>());
+    let chosen = move |slug: String| {
+        if let Some(chosen) = Role::ALL.into_iter().find(|r| r.slug() == slug) {
+            role.set(chosen);
+        }
+    };
+    view! {
+        <label class="inline">"model"
+            <select on:change=move |e| chosen(event_target_value(&e))>
+                {move || roles().into_iter().map(|r| view! {
+                    <option value=r.slug() selected=r == role.get_untracked()>{r.slug()}</option>
+                }).collect_view()}
+            </select>
+        </label>
+    }
+}
+
 /// A token's word.
 pub(super) fn word(token: u32) -> String {
     world::text(&[token])
+}
+
+/// A dialogue's tokens as words, without the marks of who speaks.
+pub(super) fn words(tokens: &[u32]) -> String {
+    let plain: Vec<u32> = tokens.iter().copied().filter(|t| !FORBIDDEN.contains(t)).collect();
+    world::text(&plain)
 }
 
 /// One bar of a small table of bars: name, share of the longest, and the number.
