@@ -16,7 +16,8 @@ const RUN: Duration = Duration::from_secs(420);
 const SOON: Duration = Duration::from_secs(60);
 /// Presses of Tab that reach any control of a page.
 const TABS: usize = 250;
-/// How long a press on Stop or Pause may take to act, and a task on the page's thread while a run goes, in ms.
+/// How long a press on Stop or Pause may take to act, and a task on the page's thread while a run goes, in ms, on a
+/// machine that is not crowded.
 const PROMPT: f64 = 100.0;
 const LONG_TASK: f64 = 50.0;
 
@@ -95,7 +96,7 @@ fn long_tasks(browser: &Browser) -> Result<Vec<(f64, f64)>> {
     for (phase, at, length) in &tasks {
         println!("a task of {length} ms at {at:.0} ms, {phase}");
     }
-    let while_running = tasks.into_iter().filter(|t| t.0 == "running" && t.2 > LONG_TASK);
+    let while_running = tasks.into_iter().filter(|t| t.0 == "running" && t.2 > LONG_TASK * site::crowding());
     Ok(while_running.map(|t| (t.1, t.2)).collect())
 }
 
@@ -248,7 +249,7 @@ fn turned(
                  setTimeout(look, 1); look() }})",
             ))?;
             println!("stopped after {waited} ms");
-            ensure!(waited.as_f64().is_some_and(|w| w < PROMPT), "Stop took {waited} ms");
+            ensure!(waited.as_f64().is_some_and(|w| w < PROMPT * site::crowding()), "Stop took {waited} ms");
             return Ok(());
         }
         if over == "done" {
@@ -357,7 +358,7 @@ fn a_run_waits_steps_and_stops() -> Result<()> {
          setTimeout(look, 1); look() }})",
     ))?;
     println!("paused after {waited} ms");
-    ensure!(waited.as_f64().is_some_and(|w| w < PROMPT), "Pause took {waited} ms");
+    ensure!(waited.as_f64().is_some_and(|w| w < PROMPT * site::crowding()), "Pause took {waited} ms");
     browser.click("reset")?;
     phase(&browser, "['ready']", SOON)?;
     let errors = browser.console_errors()?;
