@@ -4,6 +4,7 @@
 use super::LessonStore;
 use super::choices::{size, size_name};
 use super::controls::{KnobField, Seed};
+use super::data::SaveData;
 use super::gauges::Gauges;
 use super::present::PresentButton;
 use super::start::StartsFrom;
@@ -153,6 +154,7 @@ fn Export(store: LessonStore) -> impl IntoView {
                     on:click=move |_| browser::save_text(&name("jsonl"), &store.state.with_untracked(State::jsonl))>"Metrics, JSONL"</button>
                 <button type="button" disabled=empty data-export="json"
                     on:click=move |_| browser::save_text(&name("json"), &report())>"Checks and figures, JSON"</button>
+                <SaveData store />
             </div>
         </details>
     }

@@ -23,13 +23,19 @@ mod checks;
 #[cfg(feature = "app")]
 mod controls;
 #[cfg(feature = "app")]
+mod data;
+#[cfg(feature = "app")]
 mod gauges;
 #[cfg(feature = "app")]
 pub(crate) mod keep;
 #[cfg(feature = "app")]
+mod labels;
+#[cfg(feature = "app")]
 mod lineage;
 #[cfg(feature = "app")]
 mod page;
+#[cfg(feature = "app")]
+mod picture_file;
 #[cfg(feature = "app")]
 mod pictures;
 #[cfg(feature = "app")]

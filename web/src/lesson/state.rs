@@ -6,6 +6,7 @@ use super::wire::{FromCourse, Meter};
 use gradus_core::protocol::DeviceReport;
 use gradus_lessons::recipe::Moment;
 use gradus_lessons::recipe::record::Record;
+use gradus_lessons::recipe::rollout::Rollout;
 use std::collections::BTreeMap;
 
 /// Where the run stands.
@@ -85,6 +86,28 @@ pub struct Text {
     pub answer: String,
 }
 
+/// Answers that a policy learned from in one iteration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rolled {
+    /// Which run's policy.
+    pub run: String,
+    /// The iteration.
+    pub step: u64,
+    /// Some of its answers.
+    pub answers: Vec<Rollout>,
+}
+
+/// The data that a stage learned from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DataSet {
+    /// What it is: `preferences`.
+    pub name: String,
+    /// Lines in all; of a recorded run only the first are at hand.
+    pub lines: u64,
+    /// One JSON object a line.
+    pub jsonl: String,
+}
+
 /// The run on the screen.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
@@ -100,6 +123,10 @@ pub struct State {
     pub runs: Vec<Run>,
     /// Texts, oldest first.
     pub texts: Vec<Text>,
+    /// Rollouts, oldest first.
+    pub rollouts: Vec<Rolled>,
+    /// What the stage learned from, for other tools.
+    pub data: Option<DataSet>,
     /// Steps seen, of all runs.
     pub steps: u64,
     /// What it has cost so far.
@@ -181,6 +208,12 @@ impl State {
                 prompt: prompt.clone(),
                 answer: answer.clone(),
             }),
+            Moment::Rollouts { run, step, rollouts } => {
+                self.rollouts.push(Rolled { run: run.clone(), step: *step, answers: rollouts.clone() })
+            }
+            Moment::Data { name, lines, jsonl } => {
+                self.data = Some(DataSet { name: name.clone(), lines: *lines, jsonl: jsonl.clone() });
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use super::choices::Choices;
 use super::keep::{self, Made};
 use super::knob::Knob;
+use super::labels::{joined, without_labels};
 use super::pictures;
 use super::present::Present;
 use super::progress::Plan;
@@ -45,6 +46,8 @@ pub(crate) struct LessonStore {
     values: RwSignal<Option<Arc<Value>>>,
     /// What is chosen for the next run.
     pub(crate) choices: RwSignal<Choices>,
+    /// What else of the settings is changed for the next run, which no link holds: labels made by hand. Null for nothing.
+    pub(crate) by_hand: RwSignal<Value>,
     /// Steps a second at most; 0 for no limit.
     pub(crate) pace: RwSignal<f64>,
     /// The learner's models, and those that came with the page.
@@ -77,6 +80,8 @@ struct Inner {
     moments: Vec<Moment>,
     /// What the run was asked with.
     asked: Choices,
+    /// The settings that it changed.
+    patch: Value,
 }
 
 impl LessonStore {
@@ -92,6 +97,7 @@ impl LessonStore {
             shipped: BTreeMap::new(),
             moments: Vec::new(),
             asked,
+            patch: Value::Null,
         };
         Self {
             lesson,
@@ -100,6 +106,7 @@ impl LessonStore {
             checks: RwSignal::new(Vec::new()),
             values: RwSignal::new(None),
             choices: RwSignal::new(choices),
+            by_hand: RwSignal::new(Value::Null),
             pace: RwSignal::new(0.0),
             models: RwSignal::new(BTreeMap::new()),
             shipped_first: RwSignal::new(BTreeSet::new()),
@@ -127,7 +134,9 @@ impl LessonStore {
             let fits = |r: &Record| {
                 self.choices.with_untracked(|c| {
                     *c == Choices::default()
-                        || (c.seed == r.seed && c.size == r.size && c.patch(self.knobs) == r.patch)
+                        || (c.seed == r.seed
+                            && c.size == r.size
+                            && c.patch(self.knobs) == without_labels(r.patch.clone()))
                 })
             };
             if let Some(record) = &kept {
@@ -166,6 +175,17 @@ impl LessonStore {
                 self.show(record, Shown::Shipped);
             }
         }
+    }
+
+    /// The last run of another lesson that this browser keeps (true), or the one that came with the page (false).
+    pub(crate) async fn record_of(self, lesson: Lesson) -> Option<(Record, bool)> {
+        if let Some(record) = keep::record(lesson).await {
+            return Some((record, true));
+        }
+        // Asked of the list first: a browser reports what is not there as an error.
+        self.shipped_list().await.runs.iter().find(|r| *r == lesson.slug())?;
+        let text = browser::fetch_text(&self.shipped(&format!("runs/{}.json", lesson.slug()))).await?;
+        Some((serde_json::from_str(&text).ok()?, false))
     }
 
     fn show(self, record: Record, shown: Shown) {
@@ -295,17 +315,19 @@ impl LessonStore {
         }
         let (roles, zips): (Vec<_>, Vec<_>) = zips.into_iter().filter(|(r, _)| needs.contains(r)).unzip();
         self.send(ToCourse::Pace(self.pace.get_untracked()), Vec::new());
+        let patch = joined(choices.patch(self.knobs), self.by_hand.get_untracked());
         let request = Request {
             lesson: self.lesson,
             seed: choices.seed,
             size: choices.size,
             device: choices.device,
-            patch: choices.patch(self.knobs),
+            patch: patch.clone(),
             roles,
         };
         self.inner.update_value(|i| {
             i.moments.clear();
             i.asked = choices;
+            i.patch = patch;
         });
         self.send(ToCourse::Run(Box::new(request)), zips);
     }
@@ -363,9 +385,9 @@ impl LessonStore {
         if let FromCourse::Done { checks, figures, seconds, roles } = message {
             self.checks.set(checks.clone());
             self.values.set(Some(Arc::new(figures.clone())));
-            let (asked, moments) = self
+            let (asked, patch, moments) = self
                 .inner
-                .try_update_value(|i| (i.asked.clone(), std::mem::take(&mut i.moments)))
+                .try_update_value(|i| (i.asked.clone(), i.patch.clone(), std::mem::take(&mut i.moments)))
                 .unwrap_or_default();
             let device = self.state.with_untracked(|s| s.device.clone()).unwrap_or_default().name;
             let made = Made {
@@ -378,7 +400,7 @@ impl LessonStore {
                 lesson: self.lesson,
                 seed: asked.seed,
                 size: asked.size,
-                patch: asked.patch(self.knobs),
+                patch,
                 device,
                 seconds,
                 timeline: self.state.with_untracked(|s| s.stages.iter().map(|p| p.began).collect()),

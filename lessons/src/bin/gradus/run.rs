@@ -224,7 +224,7 @@ impl Terminal {
                     self.last = format!("{run} {step}: {name} {value:.4}");
                 }
             }
-            Moment::Text { .. } => {}
+            Moment::Text { .. } | Moment::Rollouts { .. } | Moment::Data { .. } => {}
         }
         Ok(())
     }

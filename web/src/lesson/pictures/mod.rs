@@ -5,11 +5,13 @@ mod curves;
 mod dpo;
 mod few_shot;
 mod flash_attention;
+mod memory;
 mod parts;
 mod rlhf;
 mod scaling_laws;
 mod sft;
 mod speculative_decoding;
+mod strip;
 
 use super::LessonStore;
 use super::knob::Knob;

@@ -1,6 +1,8 @@
 //! What several lessons' pictures are made of.
 
+use super::super::picture_file::PictureFiles;
 use gradus_lessons::world;
+use gradus_lessons::world::chat::FORBIDDEN;
 use leptos::prelude::*;
 use std::sync::Arc;
 
@@ -15,12 +17,16 @@ pub(super) fn Card(
     /// To the right of it.
     #[prop(optional, into)]
     aside: Signal<String>,
+    /// Whether its pictures are SVG, and can be saved.
+    #[prop(optional)]
+    svg: bool,
     children: Children,
 ) -> impl IntoView {
     view! {
         <section class="card" aria-label=title>
             <header><h2>{title}</h2><small>{aside}</small></header>
             {children()}
+            {svg.then(|| view! { <p class="pictures-files"><PictureFiles title /></p> })}
         </section>
     }
 }
@@ -104,6 +110,12 @@ pub(super) fn Number(
 /// A token's word.
 pub(super) fn word(token: u32) -> String {
     world::text(&[token])
+}
+
+/// A dialogue's tokens as words, without the marks of who speaks.
+pub(super) fn words(tokens: &[u32]) -> String {
+    let plain: Vec<u32> = tokens.iter().copied().filter(|t| !FORBIDDEN.contains(t)).collect();
+    world::text(&plain)
 }
 
 /// One bar of a small table of bars: name, share of the longest, and the number.

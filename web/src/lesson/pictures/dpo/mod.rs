@@ -1,5 +1,8 @@
 //! The pictures of the lesson on DPO: the closed form live, log-probabilities apart, DPO beside PPO.
 
+mod beside;
+mod derivation;
+
 use super::super::LessonStore;
 use super::super::chart::LineChart;
 use super::super::knob::{Control, Knob, Numbers};
@@ -91,6 +94,7 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
         })
     });
     view! {
+        <derivation::Derivation figures />
         <ClosedForm figures />
         <Card title="The loss begins at ln 2" aside="means over steps">
             <LineChart title="The loss begins at ln 2" picture=loss
@@ -100,6 +104,7 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
             <LineChart title="Chosen and rejected, apart" picture=apart
                 axes=Axes { x: "step", y: "change of ln π(answer), nats", log_x: false, log_y: false } />
         </Card>
+        <beside::BesidePpo store figures />
         <Beside figures />
         <Curves store />
     }
