@@ -388,21 +388,35 @@ fn a_link_that_cannot_be_used_is_named_and_harmless() -> Result<()> {
 fn without_webgpu_each_state_says_what_to_do_and_all_can_be_forgotten() -> Result<()> {
     let options = Options { webgpu: false, ..Options::default() };
     let (_server, browser) = open_with("lesson/sft/?size=smoke&device=gpu", options)?;
+    browser.shown("no-webgpu", SOON)?;
     browser.click_css("[data-testid=predict] label")?;
     browser.click("run")?;
-    phase(&browser, "['failed']", SOON)?;
-    let failure = browser.text("failure")?;
-    ensure!(failure.contains("CPU") || failure.contains("device"), "the failure says {failure}");
-    ensure!(rows(&browser)?.iter().all(|r| r.1 == "wait"), "a failed run has measured something");
+    browser.until(
+        "why it runs on the CPU",
+        SOON,
+        "return document.querySelector('[data-testid=origin]').textContent.includes('instead of the GPU')",
+    )?;
+    browser.click("reset")?;
 
     let file = std::env::temp_dir().join(format!("gradus-no-model-{}.zip", std::process::id()));
     std::fs::write(&file, "no zip at all")?;
-    browser.choose_file("[data-start=base] input[type=file]", &file)?;
+    let field = "[data-start=base] input[type=file]";
+    browser.choose_file(field, &file)?;
     browser.until(
         "what is wrong with the file",
         SOON,
         "return document.querySelector('[data-testid=notice]')?.textContent.includes('zip')",
     )?;
+    // A zip by its first letters only: the engine refuses it, and the page says so and goes on.
+    std::fs::write(&file, "PK, but no zip either")?;
+    browser.choose_file(field, &file)?;
+    let own = "return document.querySelector('[data-start=base]')?.dataset.from === 'own'";
+    browser.until("the file's model", SOON, own)?;
+    browser.click("run")?;
+    phase(&browser, "['failed']", SOON)?;
+    let failure = browser.text("failure")?;
+    ensure!(failure.contains("zip"), "the failure says {failure}");
+    ensure!(rows(&browser)?.iter().all(|r| r.1 == "wait"), "a failed run has measured something");
     let base = xtask::root().join("lessons/shipped/base.zip");
     browser.choose_file("[data-start=base] input[type=file]", &base)?;
     browser.until(
