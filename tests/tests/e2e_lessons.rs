@@ -348,7 +348,8 @@ fn a_run_waits_steps_and_stops() -> Result<()> {
     let (_server, browser) = open("lesson/few-shot/?size=smoke&device=cpu")?;
     browser.click("step")?;
     phase(&browser, "['paused']", SOON)?;
-    let steps = "return document.querySelectorAll('.lab .chart')[2]?.querySelector('.empty') === null";
+    let steps =
+        "return [...document.querySelectorAll('.lab .chart')].at(-1)?.querySelector('.empty') === null";
     browser.until("one step's point", SOON, steps)?;
     browser.click("run")?;
     phase(&browser, "['running']", SOON)?;

@@ -15,6 +15,8 @@ pub(crate) mod host;
 mod meter;
 
 #[cfg(feature = "app")]
+mod ask;
+#[cfg(feature = "app")]
 mod bar;
 #[cfg(feature = "app")]
 mod chart;
@@ -44,6 +46,8 @@ mod plot;
 mod predict;
 #[cfg(feature = "app")]
 mod present;
+#[cfg(feature = "app")]
+mod prompt;
 #[cfg(feature = "app")]
 mod start;
 #[cfg(feature = "app")]

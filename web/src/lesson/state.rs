@@ -181,7 +181,7 @@ impl State {
                 self.phase = Phase::Failed;
                 self.failure = Some(message.clone());
             }
-            FromCourse::Ready { .. } => {}
+            FromCourse::Ready { .. } | FromCourse::Answered { .. } => {}
         }
     }
 

@@ -1,5 +1,6 @@
 //! The signals of a lesson's page, and all that may touch them.
 
+use super::ask::Asks;
 use super::choices::Choices;
 use super::keep::{self, Made};
 use super::knob::Knob;
@@ -82,6 +83,8 @@ struct Inner {
     asked: Choices,
     /// The settings that it changed.
     patch: Value,
+    /// Questions that the worker has not answered.
+    asks: Asks,
 }
 
 impl LessonStore {
@@ -98,6 +101,7 @@ impl LessonStore {
             moments: Vec::new(),
             asked,
             patch: Value::Null,
+            asks: Asks::default(),
         };
         Self {
             lesson,
@@ -294,7 +298,17 @@ impl LessonStore {
         self.values.get_untracked().map_or(Value::Null, |v| (*v).clone())
     }
 
-    fn send(self, message: ToCourse, zips: Vec<Uint8Array>) {
+    /// The zip of a model, if there is one.
+    pub(super) fn zip(self, role: Role) -> Option<Uint8Array> {
+        self.inner.with_value(|i| i.zips.get(&role).cloned())
+    }
+
+    /// The questions that the worker has not answered.
+    pub(super) fn with_asks<R>(self, of: impl FnOnce(&mut Asks) -> R) -> Option<R> {
+        self.inner.try_update_value(|i| of(&mut i.asks))
+    }
+
+    pub(super) fn send(self, message: ToCourse, zips: Vec<Uint8Array>) {
         if let Some(worker) = self.inner.with_value(|i| i.worker.clone()) {
             worker.send(message, zips);
         }
@@ -362,6 +376,7 @@ impl LessonStore {
         if let Some(worker) = self.inner.with_value(|i| i.worker.clone()) {
             worker.kill();
         }
+        self.with_asks(Asks::forget);
         self.state.set(State::default());
         self.checks.set(Vec::new());
         self.values.set(None);
@@ -378,6 +393,7 @@ impl LessonStore {
     }
 
     fn hear(self, message: FromCourse, zips: Vec<Uint8Array>) {
+        let Some(message) = self.hear_answer(message) else { return };
         if let FromCourse::Moments(moments) = &message {
             self.inner.update_value(|i| i.moments.extend(moments.iter().cloned()));
         }

@@ -1,12 +1,16 @@
 //! The pictures of the lesson on few-shot prompts: accuracy against examples, and the sudden change in training.
 
+mod free;
+mod playground;
+
 use super::super::LessonStore;
 use super::super::chart::LineChart;
 use super::super::knob::{Control, Knob, Numbers};
 use super::super::plot::{Axes, Level, Picture, Series, Stroke};
+use super::super::state::State;
 use super::curves::Curves;
 use super::parts::{Card, Shown, or_waiting};
-use crate::format::grouped;
+use crate::format::{grouped, short};
 use gradus_lessons::recipe::Role;
 use gradus_lessons::recipe::few_shot::{Figures, Learner};
 use leptos::prelude::*;
@@ -51,30 +55,83 @@ pub(super) const NEEDS: &[Role] = &[];
 #[component]
 pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
     let figures = store.figures::<Figures>();
-    let excess = Signal::derive(move || {
-        store.state.with(|s| {
-            let runs = s.runs.iter().filter(|r| r.metrics.contains_key("song_excess"));
-            let series = runs.enumerate().map(|(i, run)| Series {
-                name: run.name.clone(),
-                points: s.curve(&run.name, "song_excess").iter().map(|(x, y)| (*x as f64, *y)).collect(),
-                stroke: Stroke::Joined,
-                color: i + 1,
-            });
-            let levels = vec![Level { name: "the least possible".into(), value: 0.0, limit: true }];
-            let series: Vec<_> = series.collect();
-            if series.is_empty() { Picture::default() } else { Picture { series, levels } }
-        })
-    });
+    let watched = move |metric: &'static str| Signal::derive(move || store.state.with(|s| watch(s, metric)));
+    let (excess, induction) = (watched("song_excess"), watched("induction"));
     view! {
+        <playground::Playground store />
         <Shots figures />
         <Card title="A change that comes suddenly" aside="held-out songs, beyond their entropy">
             <LineChart title="A change that comes suddenly" picture=excess
                 empty="While the models train, their loss on repeated lines stands here."
                 axes=Axes { x: "training step", y: "loss on songs beyond their entropy, nats a token", log_x: false, log_y: false } />
+            <p class="note" data-testid="change">{move || store.state.with(told)}</p>
+        </Card>
+        <Card title="… and heads that look back" aside="prefix matching: share of attention on what followed the same word">
+            <LineChart title="Heads that look back" picture=induction
+                empty="While the models train, the best head’s score stands here."
+                axes=Axes { x: "training step", y: "best head’s score, 0 to 1", log_x: false, log_y: false } />
         </Card>
         <Unchanged figures />
+        <free::FreeText store />
         <Curves store />
     }
+}
+
+/// A metric of every learner against its steps, and where the loss on songs fell most.
+fn watch(state: &State, metric: &'static str) -> Picture {
+    let runs = state.runs.iter().filter(|r| r.metrics.contains_key(metric));
+    let mut series = Vec::new();
+    for (i, run) in runs.enumerate() {
+        let points: Vec<_> = state.curve(&run.name, metric).iter().map(|(x, y)| (*x as f64, *y)).collect();
+        let top = points.iter().map(|p| p.1).fold(0.0, f64::max);
+        series.push(Series { name: run.name.clone(), points, stroke: Stroke::Joined, color: i + 1 });
+        if let Some(step) = change(state.curve(&run.name, "song_excess")) {
+            let name = format!("change, {}", run.name);
+            series.push(Series {
+                name,
+                points: vec![(step, 0.0), (step, top)],
+                stroke: Stroke::Dashed,
+                color: i + 1,
+            });
+        }
+    }
+    if series.is_empty() {
+        return Picture::default();
+    }
+    let limit = metric == "song_excess";
+    let levels = limit.then(|| Level { name: "the least possible".into(), value: 0.0, limit: true });
+    Picture { series, levels: levels.into_iter().collect() }
+}
+
+/// Between which looks the loss fell most, as the step in their middle; none if nowhere by a fifth of a nat and a
+/// tenth of where it began.
+fn change(curve: &[(u64, f64)]) -> Option<f64> {
+    let first = curve.first()?.1;
+    // What falls at the very start is the first learning of all, not the change.
+    let falls = curve.windows(2).skip(1).map(|w| (w[0].1 - w[1].1, (w[0].0 + w[1].0) as f64 / 2.0));
+    let (fall, step) = falls.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (fall > 0.2 && fall > 0.1 * first).then_some(step)
+}
+
+/// The change in words.
+fn told(state: &State) -> String {
+    let runs = state.runs.iter().filter(|r| r.metrics.contains_key("song_excess"));
+    let said = runs.map(|run| match change(state.curve(&run.name, "song_excess")) {
+        Some(step) => {
+            let score = |after: bool| {
+                let curve = state.curve(&run.name, "induction");
+                let near = |p: &&(u64, f64)| if after { p.0 as f64 > step } else { (p.0 as f64) < step };
+                if after { curve.iter().find(near) } else { curve.iter().rfind(near) }.map(|p| p.1)
+            };
+            let heads = score(false).zip(score(true));
+            let heads = heads.map_or(String::new(), |(a, b)| {
+                format!(", while its best head’s score went from {a:.2} to {b:.2}")
+            });
+            format!("{}: the steepest fall is near step {step:.0}{heads}.", run.name)
+        }
+        None => format!("{}: no sudden fall.", run.name),
+    });
+    said.collect::<Vec<_>>().join(" ")
 }
 
 /// A task's accuracy against the number of examples, every model and the best possible.
@@ -103,7 +160,7 @@ fn Shots(figures: Shown<Figures>) -> impl IntoView {
             .iter()
             .enumerate()
             .map(|(i, l)| Series {
-                name: format!("{} layer{}", l.n_layer, if l.n_layer == 1 { "" } else { "s" }),
+                name: shape(l),
                 points: points(l, |measured, _| measured),
                 stroke: Stroke::Joined,
                 color: i + 1,
@@ -129,6 +186,12 @@ fn Shots(figures: Shown<Figures>) -> impl IntoView {
     }
 }
 
+/// A learner by its shape and size.
+fn shape(l: &Learner) -> String {
+    let layers = if l.n_layer == 1 { "layer" } else { "layers" };
+    format!("{} {layers}, {}", l.n_layer, short(l.parameters as f64))
+}
+
 /// The models and what prompting changed of them.
 #[component]
 fn Unchanged(figures: Shown<Figures>) -> impl IntoView {
@@ -136,7 +199,7 @@ fn Unchanged(figures: Shown<Figures>) -> impl IntoView {
         <Card title="Weights changed by prompting" aside="compared bit by bit">
             {or_waiting(figures, "After the run: how many parameters differ after all the prompts.", |f| {
                 let row = |l: &Learner| view! {
-                    <tr><th scope="row">{format!("{} layers", l.n_layer)}</th><td>{grouped(l.parameters)}</td><td><b>{grouped(l.weights_changed)}</b></td></tr>
+                    <tr><th scope="row">{shape(l)}</th><td>{grouped(l.parameters)}</td><td><b>{grouped(l.weights_changed)}</b></td></tr>
                 };
                 view! {
                     <table>
@@ -146,5 +209,19 @@ fn Unchanged(figures: Shown<Figures>) -> impl IntoView {
                 }
             })}
         </Card>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_change_is_where_the_loss_falls_most_after_the_start() {
+        let curve = [(100, 3.0), (200, 1.6), (300, 1.5), (400, 0.6), (500, 0.5)];
+        assert_eq!(change(&curve), Some(350.0));
+        let creeping: Vec<_> = (1..20).map(|i| (100 * i, 1.5 - 0.02 * i as f64)).collect();
+        assert_eq!(change(&creeping), None);
+        assert_eq!(change(&[]), None);
     }
 }
