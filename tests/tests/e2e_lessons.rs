@@ -16,7 +16,8 @@ const RUN: Duration = Duration::from_secs(420);
 const SOON: Duration = Duration::from_secs(60);
 /// Presses of Tab that reach any control of a page.
 const TABS: usize = 250;
-/// How long a press on Stop or Pause may take to act, and a task on the page's thread while a run goes, in ms.
+/// How long a press on Stop or Pause may take to act, and a task on the page's thread while a run goes, in ms, on a
+/// machine that is not crowded.
 const PROMPT: f64 = 100.0;
 const LONG_TASK: f64 = 50.0;
 
@@ -95,7 +96,7 @@ fn long_tasks(browser: &Browser) -> Result<Vec<(f64, f64)>> {
     for (phase, at, length) in &tasks {
         println!("a task of {length} ms at {at:.0} ms, {phase}");
     }
-    let while_running = tasks.into_iter().filter(|t| t.0 == "running" && t.2 > LONG_TASK);
+    let while_running = tasks.into_iter().filter(|t| t.0 == "running" && t.2 > LONG_TASK * site::crowding());
     Ok(while_running.map(|t| (t.1, t.2)).collect())
 }
 
@@ -248,7 +249,7 @@ fn turned(
                  setTimeout(look, 1); look() }})",
             ))?;
             println!("stopped after {waited} ms");
-            ensure!(waited.as_f64().is_some_and(|w| w < PROMPT), "Stop took {waited} ms");
+            ensure!(waited.as_f64().is_some_and(|w| w < PROMPT * site::crowding()), "Stop took {waited} ms");
             return Ok(());
         }
         if over == "done" {
@@ -358,7 +359,7 @@ fn a_run_waits_steps_and_stops() -> Result<()> {
          setTimeout(look, 1); look() }})",
     ))?;
     println!("paused after {waited} ms");
-    ensure!(waited.as_f64().is_some_and(|w| w < PROMPT), "Pause took {waited} ms");
+    ensure!(waited.as_f64().is_some_and(|w| w < PROMPT * site::crowding()), "Pause took {waited} ms");
     browser.click("reset")?;
     phase(&browser, "['ready']", SOON)?;
     let errors = browser.console_errors()?;
@@ -388,21 +389,35 @@ fn a_link_that_cannot_be_used_is_named_and_harmless() -> Result<()> {
 fn without_webgpu_each_state_says_what_to_do_and_all_can_be_forgotten() -> Result<()> {
     let options = Options { webgpu: false, ..Options::default() };
     let (_server, browser) = open_with("lesson/sft/?size=smoke&device=gpu", options)?;
+    browser.shown("no-webgpu", SOON)?;
     browser.click_css("[data-testid=predict] label")?;
     browser.click("run")?;
-    phase(&browser, "['failed']", SOON)?;
-    let failure = browser.text("failure")?;
-    ensure!(failure.contains("CPU") || failure.contains("device"), "the failure says {failure}");
-    ensure!(rows(&browser)?.iter().all(|r| r.1 == "wait"), "a failed run has measured something");
+    browser.until(
+        "why it runs on the CPU",
+        SOON,
+        "return document.querySelector('[data-testid=origin]').textContent.includes('instead of the GPU')",
+    )?;
+    browser.click("reset")?;
 
     let file = std::env::temp_dir().join(format!("gradus-no-model-{}.zip", std::process::id()));
     std::fs::write(&file, "no zip at all")?;
-    browser.choose_file("[data-start=base] input[type=file]", &file)?;
+    let field = "[data-start=base] input[type=file]";
+    browser.choose_file(field, &file)?;
     browser.until(
         "what is wrong with the file",
         SOON,
         "return document.querySelector('[data-testid=notice]')?.textContent.includes('zip')",
     )?;
+    // A zip by its first letters only: the engine refuses it, and the page says so and goes on.
+    std::fs::write(&file, "PK, but no zip either")?;
+    browser.choose_file(field, &file)?;
+    let own = "return document.querySelector('[data-start=base]')?.dataset.from === 'own'";
+    browser.until("the file's model", SOON, own)?;
+    browser.click("run")?;
+    phase(&browser, "['failed']", SOON)?;
+    let failure = browser.text("failure")?;
+    ensure!(failure.contains("zip"), "the failure says {failure}");
+    ensure!(rows(&browser)?.iter().all(|r| r.1 == "wait"), "a failed run has measured something");
     let base = xtask::root().join("lessons/shipped/base.zip");
     browser.choose_file("[data-start=base] input[type=file]", &base)?;
     browser.until(

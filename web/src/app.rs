@@ -30,6 +30,7 @@ pub fn start() {
         mount_to(foot, || view! { <ResetEverything /> }).forget();
     }
     stair::show();
+    show_place_in_course();
     let lesson = place.get_attribute("data-lesson").and_then(|slug| lesson_named(&slug));
     let root = place.get_attribute("data-root").unwrap_or_else(|| "./".into());
     match lesson {
@@ -45,5 +46,15 @@ pub fn start() {
             view! { <Laboratory store /> }
         })
         .forget(),
+    }
+}
+
+/// Scrolls the list of lessons, which is wider than a phone, to the one that is open.
+fn show_place_in_course() {
+    let find = |what| document().query_selector(what).ok().flatten();
+    if let (Some(list), Some(here)) = (find(".lessons"), find(".lessons [aria-current]"))
+        && let Ok(here) = here.dyn_into::<HtmlElement>()
+    {
+        list.set_scroll_left(here.offset_left() - (list.client_width() - here.offset_width()) / 2);
     }
 }

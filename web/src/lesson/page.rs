@@ -54,7 +54,7 @@ fn NoWebGpu(store: LessonStore) -> impl IntoView {
             <p class="note no-webgpu" data-testid="no-webgpu">
                 "This browser offers no WebGPU, so runs are computed on the CPU in WebAssembly: the same steps, more slowly. "
                 "For the GPU open the page in a recent Chrome, Edge or Safari, over https or on localhost."
-                <Show when=asked>" The device chosen is the GPU, so a run would fail: choose “the quicker one”."</Show>
+                <Show when=asked>" The device chosen is the GPU; the run will take the CPU instead."</Show>
             </p>
         </Show>
     }
@@ -90,6 +90,7 @@ fn Notice(store: LessonStore) -> impl IntoView {
 fn Origin(store: LessonStore) -> impl IntoView {
     let text = move || {
         let stale = store.stale();
+        let wanted_gpu = store.choices.with(|c| c.device == DeviceChoice::Gpu);
         store.state.with(|s| {
             let device = s.device.as_ref().map_or("an unknown device", |d| d.name.as_str());
             match s.shown {
@@ -103,6 +104,11 @@ fn Origin(store: LessonStore) -> impl IntoView {
                 Shown::Live => match s.phase {
                     Phase::Done => format!("Your run: seed {}, on {device}.", s.seed),
                     Phase::Failed => "The run failed before its end: curves stop where it did.".into(),
+                    _ if s.device.as_ref().is_some_and(|d| !d.gpu) && wanted_gpu => format!(
+                        "Live, from seed {}, on the CPU instead of the GPU: {}.",
+                        s.seed,
+                        s.device.as_ref().map_or("", |d| d.reason.trim_end_matches('.')),
+                    ),
                     _ if stale => format!(
                         "Live, from seed {}. Pictures marked “the run before” are drawn anew when this one is done.",
                         s.seed,

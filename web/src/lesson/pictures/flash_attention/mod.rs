@@ -80,7 +80,7 @@ fn Counters(figures: Shown<Figures>) -> impl IntoView {
                 view! {
                     <div class="wide scroll" tabindex="0" role="group" aria-label="Counters">
                         <table>
-                            <thead><tr><th scope="col">"kernel"</th><th scope="col">"counted"</th><th scope="col">"formula"</th><th scope="col"></th></tr></thead>
+                            <thead><tr><th scope="col">"kernel"</th><th scope="col">"counted"</th><th scope="col">"formula"</th><th scope="col">"verdict"</th></tr></thead>
                             <tbody>{all}</tbody>
                         </table>
                     </div>
