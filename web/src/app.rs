@@ -1,7 +1,8 @@
 //! Where the page wakes up.
 
 use crate::lesson::{LessonPage, LessonStore, lesson_named};
-use crate::{pages::Laboratory, store::Store};
+use crate::widgets::ResetEverything;
+use crate::{pages::Laboratory, stair, store::Store};
 use leptos::mount::mount_to;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -23,6 +24,12 @@ pub fn start() {
     };
     place.set_inner_html("");
     place.remove_attribute("aria-busy").ok();
+    if let Some(foot) =
+        document().get_element_by_id("reset-place").and_then(|p| p.dyn_into::<HtmlElement>().ok())
+    {
+        mount_to(foot, || view! { <ResetEverything /> }).forget();
+    }
+    stair::show();
     let lesson = place.get_attribute("data-lesson").and_then(|slug| lesson_named(&slug));
     let root = place.get_attribute("data-root").unwrap_or_else(|| "./".into());
     match lesson {

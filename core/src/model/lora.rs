@@ -66,6 +66,11 @@ impl Lora {
         shapes.map(|(name, shape)| (name, [shape[0], shape[1]])).collect()
     }
 
+    /// How many numbers learn: r · (in + out) for each adapted matrix.
+    pub fn parameters(&self, config: &ModelConfig) -> u64 {
+        self.matrices(config).iter().map(|(_, [k, n])| (self.rank * (k + n)) as u64).sum()
+    }
+
     /// The layout of the adapters: `NAME.lora_A` and `NAME.lora_B` for each adapted matrix NAME.
     pub fn params(&self, config: &ModelConfig) -> Params {
         let r = self.padded();

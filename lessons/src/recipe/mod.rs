@@ -6,12 +6,14 @@ pub mod base;
 pub mod dpo;
 pub mod few_shot;
 pub mod flash_attention;
+pub mod labels;
 pub mod measure;
 mod models;
 pub mod preferences;
 mod pretrain;
 pub mod record;
 pub mod rlhf;
+pub mod rollout;
 pub mod runner;
 pub mod scaling_laws;
 pub mod sft;
@@ -127,6 +129,24 @@ pub enum Moment {
         prompt: String,
         /// What it answered.
         answer: String,
+    },
+    /// Answers that a policy is about to learn from.
+    Rollouts {
+        /// Which of the recipe's runs.
+        run: String,
+        /// The iteration that draws them.
+        step: u64,
+        /// Some of its answers.
+        rollouts: Vec<rollout::Rollout>,
+    },
+    /// The data of a stage, as TRL reads it.
+    Data {
+        /// What it is: `preferences`.
+        name: String,
+        /// Lines in all; a record keeps fewer.
+        lines: u64,
+        /// One JSON object a line.
+        jsonl: String,
     },
 }
 

@@ -1,8 +1,10 @@
 //! Where RLHF and DPO both begin: a policy that answers with mixed quality, pairs of its answers that a labeller
 //! compared, and the reward model that learns from them.
 
+use super::labels::Own;
+use super::rollout::jsonl;
 use super::tuning::{answers, linear, scores, tune};
-use super::{Course, Role, Size, base};
+use super::{Course, Moment, Role, Size, base};
 use crate::material::WorldRows;
 use crate::world::Mix;
 use crate::world::chat::{FORBIDDEN, Gold, Pair, Question, Split, demonstrations, judge, prefers_first};
@@ -34,6 +36,12 @@ pub struct Settings {
     pub reward_steps: u64,
     /// Its peak learning rate.
     pub reward_lr: f64,
+    /// Comparisons made by hand, for the reward model to learn from as well.
+    pub own: Vec<Own>,
+    /// How many times each of them is put among the pairs: a pair of the rule's labeller is there once.
+    pub own_weight: usize,
+    /// Whether the reward model learns from them alone. Without any, the rule's labels are used all the same.
+    pub own_alone: bool,
 }
 
 impl Settings {
@@ -49,6 +57,9 @@ impl Settings {
             bias: 0.0,
             reward_steps: if smoke { 60 } else { 800 },
             reward_lr: 2e-3,
+            own: Vec::new(),
+            own_weight: 1,
+            own_alone: false,
         }
     }
 }
@@ -77,6 +88,11 @@ impl Preference {
     /// Rows for DPO: chosen, rejected.
     pub fn answers(&self) -> [Example; 2] {
         [&self.chosen, &self.rejected].map(|answer| Example::answer(&self.question.prompt, answer))
+    }
+
+    /// As TRL reads it: `{"prompt": …, "chosen": …, "rejected": …}`.
+    pub fn line(&self) -> String {
+        jsonl(&self.question.prompt, &[("chosen", &self.chosen), ("rejected", &self.rejected)])
     }
 
     /// Rows for a reward model: chosen, rejected.
@@ -173,7 +189,21 @@ pub async fn preferences(
         };
         pairs.push(pair);
     }
+    let lines = pairs.len() as u64;
+    let jsonl = pairs.iter().flat_map(|p| [p.line(), "\n".into()]).collect();
+    course.say(Moment::Data { name: "preferences".into(), lines, jsonl }).await?;
     Ok(pairs)
+}
+
+/// The pairs that the reward model draws from: those of the rule's labeller, and those compared by hand as often as
+/// they are to weigh.
+fn reward_pairs(train: &[Preference], settings: &Settings) -> Vec<[Example; 2]> {
+    let own = settings.own.iter().flat_map(|o| std::iter::repeat_n(o, settings.own_weight).map(Own::scored));
+    let mut rows: Vec<_> = own.collect();
+    if rows.is_empty() || !settings.own_alone {
+        rows.extend(train.iter().map(Preference::scored));
+    }
+    rows
 }
 
 /// The same pairs with labels of someone who likes each flattering word by `bias`.
@@ -265,7 +295,7 @@ pub async fn learn_rewards(
         lora: None,
         forbidden: Vec::new(),
     };
-    let rows = pair_rows(train.iter().map(Preference::scored).collect(), 32, course.seed);
+    let rows = pair_rows(reward_pairs(train, settings), 32, course.seed);
     let (folder, _) = tune(course, run, start, &tuning, rows).await?;
     let rows: Vec<Example> = valid.iter().flat_map(Preference::scored).collect();
     let scores = scores(course, &folder, &rows, DIALOGUE).await?;
@@ -282,4 +312,31 @@ pub async fn learn_rewards(
 /// tokens beside them.
 pub fn gold_questions(n: usize, seed: u32) -> (Vec<Question>, Vec<u32>) {
     (Question::sample(n, Split::Train, seed ^ 0x601d), FORBIDDEN.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::END;
+
+    #[test]
+    fn pairs_made_by_hand_weigh_as_they_are_told() {
+        let question = Question::sample(1, Split::Train, 1).remove(0);
+        let gold = judge(&question, &question.truth);
+        let (chosen, rejected) = (question.truth.clone(), vec![END]);
+        let own = Own { prompt: question.prompt.clone(), chosen: rejected.clone(), rejected: chosen.clone() };
+        let pair = Preference { question, chosen, rejected, chosen_gold: gold, rejected_gold: gold };
+        let train = vec![pair; 10];
+        let mut settings = Settings::of(Size::Smoke);
+        assert_eq!(reward_pairs(&train, &settings).len(), 10);
+        settings = Settings { own: vec![own.clone(); 2], own_weight: 25, ..settings };
+        let rows = reward_pairs(&train, &settings);
+        assert_eq!(rows.len(), 60);
+        assert_eq!(rows.iter().filter(|r| **r == own.scored()).count(), 50);
+        settings.own_alone = true;
+        assert_eq!(reward_pairs(&train, &settings).len(), 50);
+        // Nothing of one's own: the rule's labels are all there is.
+        settings.own.clear();
+        assert_eq!(reward_pairs(&train, &settings).len(), 10);
+    }
 }

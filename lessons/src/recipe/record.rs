@@ -1,5 +1,6 @@
 //! A finished run, whole enough to be looked at again: what the page keeps, and what is shipped with it.
 
+use super::rollout::Rollout;
 use super::{Lesson, Moment, Size};
 use crate::check::Check;
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,9 @@ pub struct Record {
     pub device: String,
     /// How long it took.
     pub seconds: f64,
+    /// When each of its parts began, in seconds from its start, pauses left out; empty where nobody looked.
+    #[serde(default)]
+    pub timeline: Vec<f64>,
     /// What happened, thinned: [`thin`].
     pub moments: Vec<Moment>,
     /// The table "measured beside expected".
@@ -33,8 +37,14 @@ pub struct Record {
 /// Steps that are kept of each run and kind of metric.
 const KEPT: usize = 160;
 
+/// Iterations of a run whose rollouts are kept, and how many of each.
+const ROLLOUTS: (usize, usize) = (9, 2);
+/// Lines of a data set that are kept.
+const LINES: usize = 40;
+
 /// What of the moments is worth keeping: no progress, and of each run's metrics about 160 steps spread evenly over
-/// the logarithm and the line alike, the first and the last among them. Values are rounded to six digits.
+/// the logarithm and the line alike, the first and the last among them. Values are rounded to six digits. Of rollouts a
+/// few iterations stay, of data a few lines.
 pub fn thin(moments: Vec<Moment>) -> Vec<Moment> {
     let mut counts = BTreeMap::new();
     for moment in &moments {
@@ -49,7 +59,10 @@ pub fn thin(moments: Vec<Moment>) -> Vec<Moment> {
             let of = counts.get(&key).copied().unwrap_or(0);
             let index = seen.entry(key).or_insert(0_usize);
             *index += 1;
-            worth_keeping(*index - 1, of)
+            match moment {
+                Moment::Rollouts { .. } => evenly(*index - 1, of, ROLLOUTS.0),
+                _ => worth_keeping(*index - 1, of),
+            }
         }
         _ => true,
     };
@@ -61,8 +74,16 @@ pub fn thin(moments: Vec<Moment>) -> Vec<Moment> {
 fn kind(moment: &Moment) -> Option<(String, String)> {
     match moment {
         Moment::Metrics { run, values, .. } => Some((run.clone(), values.first()?.0.clone())),
+        // No metric has this name.
+        Moment::Rollouts { run, .. } => Some((run.clone(), "(rollouts)".into())),
         _ => None,
     }
+}
+
+/// Whether `index` of `of` is among the `kept` that are spread evenly, first and last included.
+fn evenly(index: usize, of: usize, kept: usize) -> bool {
+    let step = |i: usize| i * (kept - 1) / (of - 1).max(1);
+    of <= kept || index == 0 || step(index) != step(index - 1)
 }
 
 /// Whether the curve's point `index` of `of` is kept: half of the points evenly, half by the logarithm.
@@ -90,10 +111,20 @@ pub fn cut(value: Value) -> Value {
 }
 
 fn rounded(mut moment: Moment) -> Moment {
-    if let Moment::Metrics { values, .. } = &mut moment {
-        for (_, value) in values {
-            *value = format!("{value:.5e}").parse().unwrap_or(*value);
+    match &mut moment {
+        Moment::Metrics { values, .. } => {
+            for (_, value) in values {
+                *value = format!("{value:.5e}").parse().unwrap_or(*value);
+            }
         }
+        Moment::Rollouts { rollouts, .. } => {
+            rollouts.truncate(ROLLOUTS.1);
+            *rollouts = std::mem::take(rollouts).into_iter().map(Rollout::cut).collect();
+        }
+        Moment::Data { jsonl, .. } => {
+            *jsonl = jsonl.lines().take(LINES).flat_map(|line| [line, "\n"]).collect();
+        }
+        _ => {}
     }
     moment
 }
@@ -127,6 +158,30 @@ mod tests {
         assert_eq!((long[0], long[long.len() - 1]), (1, 5000));
         assert_eq!(steps("short").len(), 30);
         assert_eq!(kept.len(), long.len() + 30);
+    }
+
+    #[test]
+    fn of_rollouts_and_data_a_few_stay() {
+        let rollouts = |step| Moment::Rollouts {
+            run: "ppo".into(),
+            step,
+            rollouts: vec![Rollout { score: 1.0 / 3.0, ..Rollout::default() }; 4],
+        };
+        let mut moments: Vec<_> = (1..=80).map(rollouts).collect();
+        moments.push(Moment::Data { name: "pairs".into(), lines: 99, jsonl: "{}\n".repeat(99) });
+        let kept = thin(moments);
+        let steps = kept.iter().filter_map(|m| match m {
+            Moment::Rollouts { step, rollouts, .. } => {
+                assert_eq!((rollouts.len(), rollouts[0].score), (2, 0.333));
+                Some(*step)
+            }
+            _ => None,
+        });
+        let steps: Vec<u64> = steps.collect();
+        assert_eq!((steps.len(), steps[0], steps[8]), (9, 1, 80));
+        let Some(Moment::Data { lines: 99, jsonl, .. }) = kept.last() else { panic!("{:?}", kept.last()) };
+        assert_eq!(jsonl.lines().count(), LINES);
+        assert!((0..5).all(|i| evenly(i, 5, 9)));
     }
 
     #[test]

@@ -3,18 +3,24 @@
 
 mod checks;
 
+use super::labels::{Comparison, comparisons};
 use super::preferences::{self, Preference, labels_agree, learn_rewards, relabelled, reward_model, rl_start};
+use super::rollout::Rollout;
 use super::tuning::{Answered, answers};
 use super::{Course, Moment, Report, Role, Size};
 use crate::check::{Check, Expected};
+use crate::world::END;
 use crate::world::chat::{FORBIDDEN, Gold, MAX_ANSWER, Question, Split, judge};
-use crate::world::{END, text};
 use gradus_core::Result;
 use gradus_core::model::ModelFolder;
 use gradus_core::objective::ppo::KlEstimator;
 use gradus_core::protocol::{Schedule, TrainConfig};
-use gradus_core::train::{Answer, Iteration, ModelBytes, Ppo, PpoConfig};
+use gradus_core::train::{Iteration, ModelBytes, Ppo, PpoConfig};
 use serde::{Deserialize, Serialize};
+#[cfg(not(target_arch = "wasm32"))]
+use std::time::Instant;
+#[cfg(target_arch = "wasm32")]
+use web_time::Instant;
 
 /// Tokens of the longest prompt.
 const MAX_PROMPT: usize = 12;
@@ -22,8 +28,10 @@ const MAX_PROMPT: usize = 12;
 const WINDOW: usize = 5;
 /// Iterations at the end whose tokens the estimators of KL are compared on.
 const LAST: usize = 10;
-/// Answers kept of the last iteration, for the page to show.
-const SHOWN: usize = 8;
+/// Answers of each iteration that are shown.
+const SHOWN: usize = 4;
+/// Pairs that a learner may label.
+const COMPARED: usize = 24;
 
 /// What a learner can turn.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -141,16 +149,9 @@ pub struct Figures {
     /// kept by earlier versions.
     #[serde(default)]
     pub planted: Vec<Point>,
-    /// Answers of its last iteration.
-    #[serde(default)]
-    pub planted_answers: Vec<Answer>,
     /// Share of the pairs, of unequal gold reward, in which the faulty labeller agrees with the gold reward.
     #[serde(default)]
     pub planted_labels: Option<f64>,
-    /// Answers of PPO's last iteration, token by token.
-    pub answers: Vec<Answer>,
-    /// Answers of the hacked policy's last iteration.
-    pub hacked_answers: Vec<Answer>,
     /// The exact KL in nats a token, and its deviation, over PPO's last iterations.
     pub exact: [f64; 2],
     /// k1 there.
@@ -165,6 +166,32 @@ pub struct Figures {
     pub gold: [f64; 2],
     /// Share of true answers there, before and after PPO: the reward may be earned in other ways.
     pub correct: [f64; 2],
+    /// Pairs of the training part for a learner to label.
+    #[serde(default)]
+    pub comparisons: Vec<Comparison>,
+    /// What the reward model came to.
+    #[serde(default)]
+    pub judge: Judge,
+    /// How long the reward model's training and PPO took, in seconds.
+    #[serde(default)]
+    pub seconds: [f64; 2],
+}
+
+/// The reward model, and what it learned from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Judge {
+    /// Pairs of the rule's labeller in its training part.
+    pub pairs: usize,
+    /// Pairs labelled by hand.
+    pub own: usize,
+    /// How often each of those was put among the others.
+    pub weight: usize,
+    /// Whether it learned from those alone.
+    pub alone: bool,
+    /// Share of held-out pairs on which it agrees with the gold reward.
+    pub gold: f64,
+    /// Share of the labels that agree with the gold reward.
+    pub labels: f64,
 }
 
 /// Runs the lesson.
@@ -174,10 +201,15 @@ pub struct Figures {
 pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<Figures>> {
     let start = rl_start(course, &settings.preferences).await?;
     let labelled = preferences::preferences(course, &start, &settings.preferences).await?;
+    let clock = Instant::now();
     let (reward, agreed) = reward_model(course, &start, &labelled, &settings.preferences).await?;
+    let judging = clock.elapsed().as_secs_f64();
+    let compared = comparisons(course, &reward, &labelled, COMPARED).await?;
     let before = evaluate(course, &start, settings).await?;
     course.stage("PPO").await?;
+    let clock = Instant::now();
     let kept = optimise(course, "ppo", [&start, &reward], &settings.ppo).await?;
+    let optimising = clock.elapsed().as_secs_f64();
     let after = evaluate(course, &kept.policy, settings).await?;
     course.models.set(Role::Ppo, kept.policy.clone());
     course.stage("PPO without a charge for KL").await?;
@@ -225,11 +257,18 @@ pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<
         models: kept.models,
         gold: [before.gold, after.gold],
         correct: [before.correct, after.correct],
-        answers: shown(&kept.tail),
-        hacked_answers: shown(&hacked.tail),
+        comparisons: compared,
+        judge: Judge {
+            pairs: preferences::held_out(&labelled).0.len(),
+            own: settings.preferences.own.len(),
+            weight: settings.preferences.own_weight,
+            alone: settings.preferences.own_alone,
+            gold: agreed.gold,
+            labels: labels_agree(&labelled),
+        },
+        seconds: [judging, optimising],
         ppo: kept.curve,
         hacked: hacked.curve,
-        planted_answers: planted.as_ref().map_or_else(Vec::new, |p| shown(&p.run.tail)),
         planted_labels: planted.as_ref().map(|p| p.labels),
         planted: planted.map_or_else(Vec::new, |p| p.run.curve),
     };
@@ -268,7 +307,11 @@ async fn planted(
     }
     course.stage("a reward model for labels with a planted bias").await?;
     let pairs = relabelled(labelled, *bias, course.seed);
-    let learning = preferences::Settings { reward_steps: *reward_steps, ..settings.preferences.clone() };
+    let learning = preferences::Settings {
+        reward_steps: *reward_steps,
+        own: Vec::new(),
+        ..settings.preferences.clone()
+    };
     let (misled, _) = learn_rewards(course, "reward-biased", reward, &pairs, &learning).await?;
     course.stage("PPO for labels with a planted bias").await?;
     let run = optimise(course, "ppo-biased", [start, &misled], ppo).await?;
@@ -290,22 +333,22 @@ async fn optimise(
     for asked in questions.chunks_exact(batch) {
         let prompts: Vec<Vec<u32>> = asked.iter().map(|q| q.prompt.clone()).collect();
         let iteration = ppo.iterate(&prompts).await?;
-        let point = point(asked, &iteration);
+        let golds = golds(asked, &iteration);
+        let point = point(&golds, &iteration);
+        let rollouts = iteration.answers.iter().zip(&golds).take(SHOWN);
+        let rollouts = rollouts.map(|(a, g)| Rollout::of(a, config.kl_coef, config.kl_estimator, g.value()));
+        let (number, rollouts) = (iteration.number, rollouts.collect());
+        course.say(Moment::Rollouts { run: run.into(), step: number, rollouts }).await?;
         let mut metrics = iteration.metrics();
         metrics.extend([
             ("gold", point.answered.gold),
             ("correct", point.answered.correct),
             ("length", point.answered.length),
+            ("friendly", point.answered.friendly),
             ("flattery", point.answered.flattery),
         ]);
-        let number = iteration.number;
         course.metrics(run, number, &metrics).await?;
         course.progress(number, steps).await?;
-        if number % 10 == 1 || number == steps {
-            let answer = text(&iteration.answers[0].ids());
-            let prompt = text(&prompts[0]);
-            course.say(Moment::Text { run: run.into(), step: number, prompt, answer }).await?;
-        }
         deviation = deviation.max(iteration.updates.first().map_or(f64::NAN, |u| f64::from(u.deviation)));
         curve.push(point);
         tail.push(iteration);
@@ -318,10 +361,13 @@ async fn optimise(
     Ok(Optimised { policy, curve, tail, deviation, models })
 }
 
-fn point(asked: &[Question], iteration: &Iteration) -> Point {
-    let golds: Vec<Gold> = asked.iter().zip(&iteration.answers).map(|(q, a)| judge(q, &a.ids())).collect();
+fn golds(asked: &[Question], iteration: &Iteration) -> Vec<Gold> {
+    asked.iter().zip(&iteration.answers).map(|(q, a)| judge(q, &a.ids())).collect()
+}
+
+fn point(golds: &[Gold], iteration: &Iteration) -> Point {
     Point {
-        answered: Answered::mean(&golds),
+        answered: Answered::mean(golds),
         proxy: iteration.mean(|a| f64::from(a.score)),
         kl: iteration.mean(|a| a.sum(|t| f64::from(t.kl))),
     }
@@ -404,8 +450,4 @@ fn gao(curve: &[Point]) -> Gao {
     let left: f64 = rows.iter().map(|r| (r[2] - alpha * r[0] - beta * r[1]).powi(2)).sum();
     let all: f64 = rows.iter().map(|r| (r[2] - middle).powi(2)).sum();
     Gao { alpha, beta, r2: 1.0 - left / all }
-}
-
-fn shown(tail: &[Iteration]) -> Vec<Answer> {
-    tail.last().map_or_else(Vec::new, |i| i.answers.iter().take(SHOWN).cloned().collect())
 }

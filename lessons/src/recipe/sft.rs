@@ -1,8 +1,9 @@
 //! Lesson 5, SFT: a model that completes text learns to answer.
 
 use super::preferences::sft_rows;
+use super::rollout::jsonl;
 use super::tuning::{Answered, ceiling, examine, linear, pretraining_loss, tune};
-use super::{Course, Report, Role, Size, base};
+use super::{Course, Moment, Report, Role, Size, base};
 use crate::check::{Check, Expected};
 use crate::world::chat::{Pair, Question, Split};
 use crate::world::{END, text};
@@ -62,6 +63,12 @@ pub struct Variant {
     pub forgetting: f64,
     /// Its answers to the first questions.
     pub answers: Vec<String>,
+    /// Share of the answers that are the true statement, `<end>`, and nothing else.
+    #[serde(default)]
+    pub exact: Option<f64>,
+    /// Numbers that were trained.
+    #[serde(default)]
+    pub trained: u64,
 }
 
 /// Data for the pictures.
@@ -87,6 +94,10 @@ const SHOWN: usize = 12;
 pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<Figures>> {
     let start = base(course).await?;
     let questions = Question::sample(settings.questions, Split::HeldOut, course.seed);
+    let data = pairs(settings.pairs, course.seed);
+    let text_of = |p: &Pair| [jsonl(&p.question.prompt, &[("completion", &p.answer)]), "\n".into()];
+    let (lines, jsonl) = (data.len() as u64, data.iter().flat_map(text_of).collect());
+    course.say(Moment::Data { name: "pairs".into(), lines, jsonl }).await?;
     course.stage("what the base model says").await?;
     let ceiling = ceiling(course, &start, &questions).await?;
     let before = pretraining_loss(course, &start).await?;
@@ -114,14 +125,31 @@ pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<
                 lora,
                 forbidden: Vec::new(),
             };
-            let pairs = pairs(settings.pairs, course.seed);
-            let rows = sft_rows(pairs, settings.batch, replay, name != "unmasked", course.seed, context);
+            let rows =
+                sft_rows(data.clone(), settings.batch, replay, name != "unmasked", course.seed, context);
             tune(course, name, &start, &tuning, rows).await?.0
         };
         let (answered, answers) = examine(course, name, &model, &questions).await?;
         let loss = pretraining_loss(course, &model).await?;
+        let same = |(q, a): &(&Question, &Vec<u32>)| a.strip_suffix(&[END]) == Some(&q.truth[..]);
+        let exact =
+            questions.iter().zip(&answers).filter(same).count() as f64 / questions.len().max(1) as f64;
         let answers = answers.iter().take(SHOWN).map(|a| text(a)).collect();
-        variants.push(Variant { name: name.into(), answered, loss, forgetting: loss - before, answers });
+        let trained = match (name, lora) {
+            ("base", _) => 0,
+            (_, Some(lora)) => lora.parameters(&start.config),
+            (_, None) => start.config.parameters(),
+        };
+        let forgetting = loss - before;
+        variants.push(Variant {
+            name: name.into(),
+            answered,
+            loss,
+            forgetting,
+            answers,
+            exact: Some(exact),
+            trained,
+        });
         if name == "replay" {
             course.models.set(Role::Sft, model);
         }
@@ -132,8 +160,8 @@ pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<
     Ok(Report { checks, figures })
 }
 
-/// Training questions with the true statement as their answer, and nothing around it.
-fn pairs(n: usize, seed: u32) -> Vec<Pair> {
+/// Training questions with the true statement as their answer, and nothing around it: what the lesson learns from.
+pub fn pairs(n: usize, seed: u32) -> Vec<Pair> {
     let pair = |question: Question| Pair { answer: [&question.truth[..], &[END]].concat(), question };
     Question::sample(n, Split::Train, seed).into_iter().map(pair).collect()
 }

@@ -42,8 +42,29 @@ pub async fn tune(
     run: &str,
     start: &ModelFolder,
     tuning: &Tuning,
-    mut rows: impl FnMut(u64) -> Vec<Example>,
+    rows: impl FnMut(u64) -> Vec<Example>,
 ) -> Result<(ModelFolder, Vec<Tuned>)> {
+    let (mut folders, history) =
+        tune_keeping(course, run, start, tuning, rows, &[tuning.train.steps]).await?;
+    let folder =
+        folders.pop().ok_or_else(|| Error::Config("a run of no steps: give it at least one".into()))?;
+    Ok((folder, history))
+}
+
+/// As [`tune`]; gives the model as it was after each of the steps `keep` (ascending; later ones than the last step are
+/// left out).
+///
+/// # Errors
+/// As [`tune`].
+pub async fn tune_keeping(
+    course: &mut Course<'_>,
+    run: &str,
+    start: &ModelFolder,
+    tuning: &Tuning,
+    mut rows: impl FnMut(u64) -> Vec<Example>,
+    keep: &[u64],
+) -> Result<(Vec<ModelFolder>, Vec<Tuned>)> {
+    let mut folders = Vec::new();
     let mut tuner = Tuner::new(course.take_device()?, &start.config, tuning)?;
     tuner.open(start, course.seed)?;
     let mut pace = Pace::default();
@@ -52,7 +73,9 @@ pub async fn tune(
     let tokens = (tuner.rows_per_step() * tuning.context) as u64;
     while tuner.step() < all {
         let now = tuner.step();
-        let steps = pace.due(0).min(all - now).min(tuner.most_steps() as u64);
+        // How a run is cut into submissions changes no bit of it.
+        let stop = keep.iter().copied().find(|&k| k > now).unwrap_or(all).min(all);
+        let steps = pace.due(0).min(stop - now).min(tuner.most_steps() as u64);
         let examples: Vec<Vec<Example>> = (now + 1..=now + steps).map(&mut rows).collect();
         let tuned = pace.time(steps, tokens, async {
             tuner.submit(&examples)?;
@@ -67,10 +90,12 @@ pub async fn tune(
             history.push(step);
         }
         course.progress(tuner.step(), all).await?;
+        if keep.contains(&tuner.step()) {
+            folders.push(tuner.folder(start.tokenizer.clone()).await?);
+        }
     }
-    let folder = tuner.folder(start.tokenizer.clone()).await?;
     course.put_back(tuner.into_device());
-    Ok((folder, history))
+    Ok((folders, history))
 }
 
 /// How a model answered a set of questions, in means over the questions.

@@ -1,6 +1,7 @@
 //! The worker's side of a lesson: runs one recipe after another and lets the browser have its turn.
 
-use super::wire::{self, FromCourse, Request, ToCourse};
+use super::meter::{Gauge, Metered};
+use super::wire::{self, FromCourse, Meter, Request, ToCourse};
 use crate::host::{next_task, rest};
 use crate::wire::BUILD;
 use futures_channel::mpsc::{UnboundedReceiver, unbounded};
@@ -12,6 +13,7 @@ use gradus_lessons::ask::{self, Ask};
 use gradus_lessons::recipe::{Course, GoOn, Host, Models, Moment, Role, base, runner};
 use js_sys::{Date, Uint8Array};
 use serde::Serialize;
+use std::rc::Rc;
 use wasm_bindgen::{JsCast, closure::Closure};
 use web_sys::{DedicatedWorkerGlobalScope, MessageEvent};
 
@@ -48,6 +50,9 @@ pub(crate) fn start(scope: DedicatedWorkerGlobalScope) {
         asks: Vec::new(),
         turned: Date::now(),
         stepped: 0.0,
+        begun: 0.0,
+        waited: 0.0,
+        gauge: Rc::default(),
     }));
     post(&scope, &FromCourse::Ready { build: BUILD.into() }, &[]);
 }
@@ -96,7 +101,10 @@ async fn run(
     let shape = base::Settings::of(request.size);
     let (device, report) = session::open_device(request.device, &shape.model, shape.train.batch).await?;
     post(&watch.scope, &FromCourse::Device(report), &[]);
+    watch.gauge = Rc::default();
+    let device = Box::new(Metered::new(device, watch.gauge.clone()));
     let start = Date::now();
+    (watch.begun, watch.waited) = (start, 0.0);
     let mut course = Course::new(device, request.seed, request.size, models, watch);
     let outcome = runner::run(Some(request.lesson), &mut course, &request.patch).await?;
     let seconds = (Date::now() - start) / 1e3;
@@ -126,11 +134,20 @@ struct Watch {
     turned: f64,
     /// When the last step was made.
     stepped: f64,
+    /// When the run began, and for how long the learner let it wait, in milliseconds.
+    begun: f64,
+    waited: f64,
+    /// What goes through the device.
+    gauge: Rc<Gauge>,
 }
 
 impl Watch {
     fn flush(&mut self) {
         if !self.heap.is_empty() {
+            let seconds = (Date::now() - self.begun - self.waited) / 1e3;
+            let (tokens, bytes) = (self.gauge.tokens.get(), self.gauge.bytes.get());
+            // Before the moments, so that the page knows when they were.
+            post(&self.scope, &FromCourse::Meter(Meter { seconds, tokens, bytes }), &[]);
             post(&self.scope, &FromCourse::Moments(std::mem::take(&mut self.heap)), &[]);
         }
     }
@@ -173,8 +190,10 @@ impl Watch {
             self.steps -= 1;
         }
         while (self.paused && self.steps == 0) || (step && self.too_soon()) {
+            let before = Date::now();
             self.turn().await?;
             rest(&self.scope).await;
+            self.waited += Date::now() - before;
         }
         if step {
             self.stepped = Date::now();

@@ -1,6 +1,7 @@
 //! "Your model": what has been made of the base so far, by whom, and how to take it further.
 
 use super::LessonStore;
+use super::data::SaveData;
 use super::store::Model;
 use crate::browser;
 use crate::format::{bytes, grouped, sentence};
@@ -58,16 +59,13 @@ pub(crate) fn Lineage(store: LessonStore) -> impl IntoView {
             <ol>{Role::ALL.map(|role| view! { <Item store measured role /> }).collect_view()}</ol>
             <p class="note">"Loss: nats a token on held-out text of the course’s language, the same for all; no model gets below the entropy in brackets. What is fine-tuned on answers forgets some of that text."</p>
             <AskAll store />
-            <div class="row">
-                <Forget store />
-                <TakeFurther store />
-            </div>
+            <TakeFurther store />
         </section>
     }
 }
 
 /// What a role is called, and which lesson makes it.
-fn words(role: Role) -> (&'static str, &'static str) {
+pub(super) fn words(role: Role) -> (&'static str, &'static str) {
     match role {
         Role::Base => ("base", "pretrained on the course's language"),
         Role::Sft => ("SFT", "answers questions · step 5"),
@@ -268,19 +266,6 @@ fn answer((role, said): (Role, Said)) -> impl IntoView {
     view! { <li data-said=role.slug()><b>{name}</b><div>{body}</div></li> }
 }
 
-/// Two presses, because nothing brings it back.
-#[component]
-fn Forget(store: LessonStore) -> impl IntoView {
-    let sure = RwSignal::new(false);
-    view! {
-        <button type="button" class="quiet push" data-testid="forget"
-            on:click=move |_| if sure.get() { store.forget_everything() } else { sure.set(true) }
-            on:blur=move |_| sure.set(false)>
-            {move || if sure.get() { "Press again: runs, models, predictions" } else { "Forget everything" }}
-        </button>
-    }
-}
-
 /// The same stage on a real GPU, with the field's own tools.
 #[component]
 fn TakeFurther(store: LessonStore) -> impl IntoView {
@@ -292,6 +277,7 @@ fn TakeFurther(store: LessonStore) -> impl IntoView {
                 "Download the " {words(role).0} " model above and unzip it: it is a Hugging Face folder. "
                 {data}
             </p>
+            <p><SaveData store /></p>
             <pre tabindex="0">{command}</pre>
         </details>
     }
@@ -304,17 +290,17 @@ fn command(lesson: Lesson) -> Option<(Role, &'static str, &'static str)> {
         Lesson::Sft => (
             Role::Base,
             "trl sft --model_name_or_path ./gradus-base \\\n  --dataset_name ./pairs --learning_rate 1.5e-3 \\\n  --completion_only_loss true --output_dir ./sft",
-            "pairs/train.jsonl holds one object a line: {\"prompt\": …, \"completion\": …}.",
+            "Save the data into a folder “pairs”: one object a line, {\"prompt\": …, \"completion\": …}.",
         ),
         Lesson::Rlhf => (
             Role::RlStart,
-            "trl reward --model_name_or_path ./gradus-rl-start \\\n  --dataset_name ./preferences --output_dir ./reward",
-            "preferences/train.jsonl holds {\"prompt\": …, \"chosen\": …, \"rejected\": …}. The reward model comes first; PPO then takes it as its reward.",
+            "trl reward --model_name_or_path ./gradus-rl-start \\\n  --dataset_name ./preferences --learning_rate 2e-3 --output_dir ./reward\n\n# TRL up to 1.12\npython examples/scripts/ppo/ppo.py \\\n  --model_name_or_path ./gradus-rl-start --sft_model_path ./gradus-rl-start \\\n  --reward_model_path ./reward --dataset_name ./preferences \\\n  --learning_rate 3e-4 --kl_coef 0.1 --cliprange 0.2 --missing_eos_penalty 1.0 --output_dir ./ppo",
+            "Save the data into a folder “preferences”: {\"prompt\": …, \"chosen\": …, \"rejected\": …}. The reward model comes first; PPO then takes it as its reward.",
         ),
         Lesson::Dpo => (
             Role::RlStart,
-            "trl dpo --model_name_or_path ./gradus-rl-start \\\n  --dataset_name ./preferences --beta 0.1 --output_dir ./dpo",
-            "preferences/train.jsonl holds {\"prompt\": …, \"chosen\": …, \"rejected\": …}.",
+            "trl dpo --model_name_or_path ./gradus-rl-start \\\n  --dataset_name ./preferences --beta 0.5 --learning_rate 3e-4 --output_dir ./dpo",
+            "Save the data into a folder “preferences”: {\"prompt\": …, \"chosen\": …, \"rejected\": …}.",
         ),
         Lesson::SpeculativeDecoding => (
             Role::Base,

@@ -4,11 +4,15 @@
 //! to the [`state`]; the bar, the table and the lesson's pictures show it.
 
 pub mod choices;
+pub mod knob;
+pub mod progress;
 pub mod state;
 pub mod wire;
 
 #[cfg(feature = "worker")]
 pub(crate) mod host;
+#[cfg(any(feature = "worker", test))]
+mod meter;
 
 #[cfg(feature = "app")]
 mod ask;
@@ -19,11 +23,21 @@ mod chart;
 #[cfg(feature = "app")]
 mod checks;
 #[cfg(feature = "app")]
-mod keep;
+mod controls;
+#[cfg(feature = "app")]
+mod data;
+#[cfg(feature = "app")]
+mod gauges;
+#[cfg(feature = "app")]
+pub(crate) mod keep;
+#[cfg(feature = "app")]
+mod labels;
 #[cfg(feature = "app")]
 mod lineage;
 #[cfg(feature = "app")]
 mod page;
+#[cfg(feature = "app")]
+mod picture_file;
 #[cfg(feature = "app")]
 mod pictures;
 #[cfg(feature = "app")]
@@ -31,7 +45,11 @@ mod plot;
 #[cfg(feature = "app")]
 mod predict;
 #[cfg(feature = "app")]
+mod present;
+#[cfg(feature = "app")]
 mod prompt;
+#[cfg(feature = "app")]
+mod start;
 #[cfg(feature = "app")]
 mod store;
 #[cfg(feature = "app")]

@@ -1,10 +1,12 @@
 //! What the page knows of a lesson's run. Only [`State::apply`] changes it, so that it can be tested without a
 //! browser.
 
-use super::wire::FromCourse;
+use super::progress::Part;
+use super::wire::{FromCourse, Meter};
 use gradus_core::protocol::DeviceReport;
 use gradus_lessons::recipe::Moment;
 use gradus_lessons::recipe::record::Record;
+use gradus_lessons::recipe::rollout::Rollout;
 use std::collections::BTreeMap;
 
 /// Where the run stands.
@@ -50,6 +52,18 @@ pub enum Shown {
     Live,
 }
 
+impl Shown {
+    /// As in `data-shown`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Shipped => "shipped",
+            Self::Kept => "kept",
+            Self::Live => "live",
+        }
+    }
+}
+
 /// The metrics of one of a recipe's runs (`d32`, `ppo`, `masked`): values by name, each at its step.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Run {
@@ -72,6 +86,28 @@ pub struct Text {
     pub answer: String,
 }
 
+/// Answers that a policy learned from in one iteration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rolled {
+    /// Which run's policy.
+    pub run: String,
+    /// The iteration.
+    pub step: u64,
+    /// Some of its answers.
+    pub answers: Vec<Rollout>,
+}
+
+/// The data that a stage learned from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DataSet {
+    /// What it is: `preferences`.
+    pub name: String,
+    /// Lines in all; of a recorded run only the first are at hand.
+    pub lines: u64,
+    /// One JSON object a line.
+    pub jsonl: String,
+}
+
 /// The run on the screen.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
@@ -80,15 +116,21 @@ pub struct State {
     /// Whose numbers these are.
     pub shown: Shown,
     /// The parts that have begun; the last one is being done.
-    pub stages: Vec<String>,
+    pub stages: Vec<Part>,
     /// Units done and in all, of the last part.
     pub progress: Option<(u64, u64)>,
     /// The runs, in the order in which they began.
     pub runs: Vec<Run>,
     /// Texts, oldest first.
     pub texts: Vec<Text>,
+    /// Rollouts, oldest first.
+    pub rollouts: Vec<Rolled>,
+    /// What the stage learned from, for other tools.
+    pub data: Option<DataSet>,
     /// Steps seen, of all runs.
     pub steps: u64,
+    /// What it has cost so far.
+    pub meter: Meter,
     /// Where it computes.
     pub device: Option<DeviceReport>,
     /// How long it took, in seconds.
@@ -116,6 +158,9 @@ impl State {
             ..Self::default()
         };
         record.moments.iter().for_each(|m| state.moment(m));
+        for (part, began) in state.stages.iter_mut().zip(&record.timeline) {
+            part.began = *began;
+        }
         state
     }
 
@@ -123,6 +168,7 @@ impl State {
     pub fn apply(&mut self, message: &FromCourse) {
         match message {
             FromCourse::Device(report) => self.device = Some(report.clone()),
+            FromCourse::Meter(meter) => self.meter = *meter,
             FromCourse::Moments(moments) => moments.iter().for_each(|m| self.moment(m)),
             FromCourse::Paused(paused) => self.phase = if *paused { Phase::Paused } else { Phase::Running },
             FromCourse::Done { seconds, .. } => {
@@ -142,7 +188,7 @@ impl State {
     fn moment(&mut self, moment: &Moment) {
         match moment {
             Moment::Stage { name } => {
-                self.stages.push(name.clone());
+                self.stages.push(Part { name: name.clone(), began: self.meter.seconds });
                 self.progress = None;
             }
             Moment::Progress { done, of } => self.progress = Some((*done, *of)),
@@ -162,6 +208,12 @@ impl State {
                 prompt: prompt.clone(),
                 answer: answer.clone(),
             }),
+            Moment::Rollouts { run, step, rollouts } => {
+                self.rollouts.push(Rolled { run: run.clone(), step: *step, answers: rollouts.clone() })
+            }
+            Moment::Data { name, lines, jsonl } => {
+                self.data = Some(DataSet { name: name.clone(), lines: *lines, jsonl: jsonl.clone() });
+            }
         }
     }
 
@@ -229,6 +281,7 @@ mod tests {
     #[test]
     fn a_run_is_followed_to_its_end() {
         let mut state = State::begun(3);
+        state.apply(&FromCourse::Meter(Meter { seconds: 1.5, tokens: 64, bytes: 9 }));
         state.apply(&FromCourse::Moments(vec![
             Moment::Stage { name: "training".into() },
             metrics("a", 1, 2.0),
@@ -238,6 +291,7 @@ mod tests {
         ]));
         assert_eq!(state.curve("a", "loss"), [(1, 2.0), (2, 1.5)]);
         assert_eq!(state.curve("c", "loss"), []);
+        assert_eq!(state.stages, [Part { name: "training".into(), began: 1.5 }]);
         assert_eq!((state.steps, state.progress), (3, Some((2, 9))));
         state.apply(&FromCourse::Paused(true));
         assert!(state.busy() && state.phase == Phase::Paused);

@@ -1,13 +1,17 @@
 //! The signals of a lesson's page, and all that may touch them.
 
 use super::ask::Asks;
-use super::choices::{Choices, Knob};
+use super::choices::Choices;
 use super::keep::{self, Made};
+use super::knob::Knob;
+use super::labels::{joined, without_labels};
 use super::pictures;
+use super::present::Present;
+use super::progress::Plan;
 use super::state::{Phase, Shown, State};
 use super::wire::{FromCourse, Request, ToCourse};
 use super::worker::Worker;
-use crate::browser;
+use crate::{browser, stair};
 use gradus_lessons::check::Check;
 use gradus_lessons::recipe::record::{Record, cut, thin};
 use gradus_lessons::recipe::{Lesson, Moment, Role};
@@ -16,7 +20,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A model of the course, as far as the page shows it.
@@ -43,10 +47,18 @@ pub(crate) struct LessonStore {
     values: RwSignal<Option<Arc<Value>>>,
     /// What is chosen for the next run.
     pub(crate) choices: RwSignal<Choices>,
+    /// What else of the settings is changed for the next run, which no link holds: labels made by hand. Null for nothing.
+    pub(crate) by_hand: RwSignal<Value>,
     /// Steps a second at most; 0 for no limit.
     pub(crate) pace: RwSignal<f64>,
     /// The learner's models, and those that came with the page.
     pub(crate) models: RwSignal<BTreeMap<Role, Model>>,
+    /// Roles for which the model that came with the page is taken, though the learner has one.
+    pub(crate) shipped_first: RwSignal<BTreeSet<Role>>,
+    /// What an earlier run of this lesson tells of its parts.
+    pub(crate) plan: RwSignal<Plan>,
+    /// For teachers.
+    pub(crate) present: Present,
     /// What could not be done, or a link asked in vain.
     pub(crate) notice: RwSignal<Option<String>>,
     inner: StoredValue<Inner, LocalStorage>,
@@ -63,12 +75,16 @@ struct Inner {
     root: String,
     worker: Option<Worker>,
     zips: BTreeMap<Role, Uint8Array>,
+    /// Those that came with the page, where the learner's own stands in `zips`.
+    shipped: BTreeMap<Role, Uint8Array>,
     /// All moments of the run, for the record of it.
     moments: Vec<Moment>,
     /// What the run was asked with.
     asked: Choices,
     /// Questions that the worker has not answered.
     asks: Asks,
+    /// The settings that it changed.
+    patch: Value,
 }
 
 impl LessonStore {
@@ -81,9 +97,11 @@ impl LessonStore {
             root: root.into(),
             worker: None,
             zips: BTreeMap::new(),
+            asks: Asks::default(),
+            shipped: BTreeMap::new(),
             moments: Vec::new(),
             asked,
-            asks: Asks::default(),
+            patch: Value::Null,
         };
         Self {
             lesson,
@@ -92,8 +110,12 @@ impl LessonStore {
             checks: RwSignal::new(Vec::new()),
             values: RwSignal::new(None),
             choices: RwSignal::new(choices),
+            by_hand: RwSignal::new(Value::Null),
             pace: RwSignal::new(0.0),
             models: RwSignal::new(BTreeMap::new()),
+            shipped_first: RwSignal::new(BTreeSet::new()),
+            plan: RwSignal::new(Plan::default()),
+            present: Present::new(),
             notice: RwSignal::new((!complaints.is_empty()).then(|| complaints.join(" "))),
             inner: StoredValue::new_local(inner),
         }
@@ -116,9 +138,14 @@ impl LessonStore {
             let fits = |r: &Record| {
                 self.choices.with_untracked(|c| {
                     *c == Choices::default()
-                        || (c.seed == r.seed && c.size == r.size && c.patch(self.knobs) == r.patch)
+                        || (c.seed == r.seed
+                            && c.size == r.size
+                            && c.patch(self.knobs) == without_labels(r.patch.clone()))
                 })
             };
+            if let Some(record) = &kept {
+                self.plan.set(Plan::of(record));
+            }
             match kept.filter(fits) {
                 Some(record) => self.show(record, Shown::Kept),
                 None => self.show_shipped().await,
@@ -143,11 +170,26 @@ impl LessonStore {
         if self.shipped_list().await.runs.iter().any(|r| r == slug)
             && let Some(text) = browser::fetch_text(&self.shipped(&format!("runs/{slug}.json"))).await
             && let Ok(record) = serde_json::from_str(&text)
-            // A run may have been started while it was on its way.
-            && self.state.with_untracked(|s| s.shown == Shown::Nothing)
         {
-            self.show(record, Shown::Shipped);
+            if self.plan.with_untracked(Plan::is_empty) {
+                self.plan.set(Plan::of(&record));
+            }
+            // A run may have been started while it was on its way.
+            if self.state.with_untracked(|s| s.shown == Shown::Nothing) {
+                self.show(record, Shown::Shipped);
+            }
         }
+    }
+
+    /// The last run of another lesson that this browser keeps (true), or the one that came with the page (false).
+    pub(crate) async fn record_of(self, lesson: Lesson) -> Option<(Record, bool)> {
+        if let Some(record) = keep::record(lesson).await {
+            return Some((record, true));
+        }
+        // Asked of the list first: a browser reports what is not there as an error.
+        self.shipped_list().await.runs.iter().find(|r| *r == lesson.slug())?;
+        let text = browser::fetch_text(&self.shipped(&format!("runs/{}.json", lesson.slug()))).await?;
+        Some((serde_json::from_str(&text).ok()?, false))
     }
 
     fn show(self, record: Record, shown: Shown) {
@@ -177,9 +219,42 @@ impl LessonStore {
         }
     }
 
+    /// Takes the model that came with the page for this role, or the learner's own again.
+    pub(crate) fn start_from_shipped(self, role: Role, shipped: bool) {
+        if !shipped {
+            return self.take_own(role);
+        }
+        self.shipped_first.update(|s| {
+            s.insert(role);
+        });
+        if self.inner.with_value(|i| i.shipped.contains_key(&role)) {
+            return;
+        }
+        spawn_local(async move {
+            match browser::fetch_bytes(&self.shipped(&format!("{}.zip", role.slug()))).await {
+                Some(zip) => self.inner.update_value(|i| drop(i.shipped.insert(role, zip))),
+                None => {
+                    self.take_own(role);
+                    self.notice.set(Some(
+                        "The model that comes with the page could not be fetched. Check the connection and choose it \
+                         again; until then the run begins from your own."
+                            .into(),
+                    ));
+                }
+            }
+        });
+    }
+
+    fn take_own(self, role: Role) {
+        self.shipped_first.update(|s| {
+            s.remove(&role);
+        });
+    }
+
     /// Forgets the learner's model of this role; the one that came with the page, if any, is used again.
     pub(crate) fn forget_model(self, role: Role) {
         self.models.update(|m| drop(m.remove(&role)));
+        self.take_own(role);
         self.inner.update_value(|i| drop(i.zips.remove(&role)));
         spawn_local(async move {
             keep::forget_model(role).await;
@@ -212,6 +287,12 @@ impl LessonStore {
         })
     }
 
+    /// Whether pictures of figures show the run before the one on the screen.
+    pub(crate) fn stale(self) -> bool {
+        let unfinished = self.state.with(|s| s.shown == Shown::Live && s.phase != Phase::Done);
+        unfinished && self.values.with(Option::is_some)
+    }
+
     /// The figures as they are, for a file; null where there are none.
     pub(crate) fn raw_figures(self) -> Value {
         self.values.get_untracked().map_or(Value::Null, |v| (*v).clone())
@@ -238,21 +319,29 @@ impl LessonStore {
         let choices = self.choices.get_untracked();
         self.state.set(State::begun(choices.seed));
         self.notice.set(None);
+        self.present.conceal();
         let needs = pictures::needs(self.lesson);
-        let zips = self.inner.with_value(|i| i.zips.clone());
+        let mut zips = self.inner.with_value(|i| i.zips.clone());
+        for role in self.shipped_first.get_untracked() {
+            if let Some(zip) = self.inner.with_value(|i| i.shipped.get(&role).cloned()) {
+                zips.insert(role, zip);
+            }
+        }
         let (roles, zips): (Vec<_>, Vec<_>) = zips.into_iter().filter(|(r, _)| needs.contains(r)).unzip();
         self.send(ToCourse::Pace(self.pace.get_untracked()), Vec::new());
+        let patch = joined(choices.patch(self.knobs), self.by_hand.get_untracked());
         let request = Request {
             lesson: self.lesson,
             seed: choices.seed,
             size: choices.size,
             device: choices.device,
-            patch: choices.patch(self.knobs),
+            patch: patch.clone(),
             roles,
         };
         self.inner.update_value(|i| {
             i.moments.clear();
             i.asked = choices;
+            i.patch = patch;
         });
         self.send(ToCourse::Run(Box::new(request)), zips);
     }
@@ -282,7 +371,7 @@ impl LessonStore {
         self.send(ToCourse::Step, Vec::new());
     }
 
-    /// Ends the run and shows what was shown before it.
+    /// Ends the run, or clears the screen of the last one; what came with the page is shown again.
     pub(crate) fn reset(self) {
         if let Some(worker) = self.inner.with_value(|i| i.worker.clone()) {
             worker.kill();
@@ -312,9 +401,9 @@ impl LessonStore {
         if let FromCourse::Done { checks, figures, seconds, roles } = message {
             self.checks.set(checks.clone());
             self.values.set(Some(Arc::new(figures.clone())));
-            let (asked, moments) = self
+            let (asked, patch, moments) = self
                 .inner
-                .try_update_value(|i| (i.asked.clone(), std::mem::take(&mut i.moments)))
+                .try_update_value(|i| (i.asked.clone(), i.patch.clone(), std::mem::take(&mut i.moments)))
                 .unwrap_or_default();
             let device = self.state.with_untracked(|s| s.device.clone()).unwrap_or_default().name;
             let made = Made {
@@ -327,13 +416,16 @@ impl LessonStore {
                 lesson: self.lesson,
                 seed: asked.seed,
                 size: asked.size,
-                patch: asked.patch(self.knobs),
+                patch,
                 device,
                 seconds,
+                timeline: self.state.with_untracked(|s| s.stages.iter().map(|p| p.began).collect()),
                 moments: thin(moments),
                 checks,
                 figures: cut(figures),
             };
+            self.plan.set(Plan::of(&record));
+            stair::climb(self.lesson);
             self.keep(record, made, roles, zips);
         }
     }
@@ -372,21 +464,19 @@ impl LessonStore {
 
     /// Takes a model from a file in place of the course's own.
     pub(crate) fn upload(self, role: Role, zip: Uint8Array) {
+        if zip.length() < 4 || zip.slice(0, 2).to_vec() != *b"PK" {
+            return self.notice.set(Some(
+                "This file is no zip. Choose the zip of a Hugging Face folder: config.json, model.safetensors and \
+                 tokenizer.json, as “Download” below gives it."
+                    .into(),
+            ));
+        }
+        self.notice.set(None);
+        self.take_own(role);
         let made = Made { lesson: None, seed: 0, device: String::new(), when: js_sys::Date::now() };
         self.add(role, Some(made.clone()), zip.clone());
         spawn_local(async move {
             let _ = keep::keep_model(role, &made, &zip).await;
-        });
-    }
-
-    /// Forgets every run, model and prediction of this browser, and shows the lesson as on the first visit.
-    pub(crate) fn forget_everything(self) {
-        spawn_local(async move {
-            keep::forget().await;
-            if let Ok(Some(storage)) = window().local_storage() {
-                let _ = storage.clear();
-            }
-            let _ = window().location().reload();
         });
     }
 }

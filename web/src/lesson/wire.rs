@@ -51,6 +51,17 @@ pub enum ToCourse {
     },
 }
 
+/// What a run has cost so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Meter {
+    /// Seconds it has worked, pauses left out.
+    pub seconds: f64,
+    /// Tokens that its models have read, in training and in writing; what two models read counts twice.
+    pub tokens: u64,
+    /// Bytes that the device holds now.
+    pub bytes: u64,
+}
+
 /// The worker to the page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum FromCourse {
@@ -63,6 +74,8 @@ pub enum FromCourse {
     Device(DeviceReport),
     /// What happened since the last message.
     Moments(Vec<Moment>),
+    /// What it has cost so far.
+    Meter(Meter),
     /// It waits, or goes on.
     Paused(bool),
     /// It came to its end.

@@ -4,16 +4,17 @@
 mod identity;
 pub(in crate::recipe) mod laws;
 mod trials;
+mod walk;
 
 pub use identity::Identity;
 pub use trials::{Clock, Fit, Trial};
+pub use walk::{Law, Place, Seen, Walk};
 
 use super::{Course, Report, Role, Size, base, pretrain};
 use crate::check::{Check, Expected};
 use crate::world::{EOS, Kind, Mix, World};
-use gradus_core::generate::Round;
 use gradus_core::objective::speculative::{speed_up, tokens_per_call};
-use gradus_core::protocol::ModelConfig;
+use gradus_core::protocol::{ModelConfig, TrainConfig};
 use gradus_core::rng::{Rng, Stream};
 use gradus_core::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,8 @@ const OTHERS: u32 = 0x1000_0000;
 pub struct Settings {
     /// Shape and training of each draft.
     pub drafts: Vec<base::Settings>,
+    /// Layers and channels of the drafts, where they are to be others than those of the size.
+    pub shapes: Option<Vec<[usize; 2]>>,
     /// Proposals a round (K) that are tried.
     pub proposals: Vec<usize>,
     /// Stories that are continued.
@@ -50,26 +53,16 @@ pub struct Settings {
 impl Settings {
     /// The settings of this size.
     pub fn of(size: Size) -> Self {
-        let base::Settings { model, train } = base::Settings::of(size);
-        let draft = |n_layer, n_embd, steps: u64| base::Settings {
-            model: ModelConfig { n_layer, n_embd, n_head: 2, ..model.clone() },
-            train: gradus_core::protocol::TrainConfig {
-                steps,
-                warmup: steps / 20,
-                lr: 0.012 * (32.0 / n_embd as f64).sqrt(),
-                ..train.clone()
-            },
-        };
         let (drafts, prompts, timed, compared, samples) = match size {
-            Size::Smoke => (vec![draft(1, 16, 400)], 32, 2, 100, 5_000),
-            // 3M tokens: 1,465 steps of 32 rows of 64.
-            Size::Default => (vec![draft(1, 16, 1_465), draft(2, 24, 1_465)], 64, 8, 1_000, 100_000),
-            Size::Full => (vec![draft(1, 16, 1_465), draft(2, 24, 1_465)], 256, 16, 1_000, 100_000),
+            Size::Smoke => (vec![draft(size, [1, 16])], 32, 2, 100, 5_000),
+            Size::Default => (vec![draft(size, [1, 16]), draft(size, [2, 24])], 64, 8, 1_000, 100_000),
+            Size::Full => (vec![draft(size, [1, 16]), draft(size, [2, 24])], 256, 16, 1_000, 100_000),
         };
         let proposals = if size == Size::Smoke { vec![1, 4] } else { vec![1, 2, 4, 8] };
         let broken_samples = samples.min(20_000);
         Self {
             drafts,
+            shapes: None,
             proposals,
             prompts,
             prompt_tokens: 14,
@@ -82,6 +75,17 @@ impl Settings {
     }
 }
 
+/// A draft of so many layers and channels.
+fn draft(size: Size, [n_layer, n_embd]: [usize; 2]) -> base::Settings {
+    let base::Settings { model, train } = base::Settings::of(size);
+    // 3M tokens: 1,465 steps of 32 rows of 64.
+    let steps = if size == Size::Smoke { 400 } else { 1_465 };
+    base::Settings {
+        model: ModelConfig { n_layer, n_embd, n_head: 2, ..model },
+        train: TrainConfig { steps, warmup: steps / 20, lr: 0.012 * (32.0 / n_embd as f64).sqrt(), ..train },
+    }
+}
+
 /// What the lesson's pictures need.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
@@ -89,9 +93,9 @@ pub struct Figures {
     pub target_parameters: u64,
     /// Every draft, K and temperature.
     pub trials: Vec<Trial>,
-    /// Wall clock, one row at a time, greedy, with the draft that is kept.
+    /// Wall clock, one row at a time, greedy, with every draft.
     pub clock: Vec<Clock>,
-    /// The K of the highest measured speed-up.
+    /// The K of the highest measured speed-up of the draft that is kept.
     pub best_proposals: usize,
     /// The draft that is kept: `1x16`.
     pub best_draft: String,
@@ -100,8 +104,9 @@ pub struct Figures {
     /// Greedy text beside the target's own, on many prompts; not in runs kept by earlier versions.
     #[serde(default)]
     pub identity: Option<Identity>,
-    /// One story's rounds at T = 1, with everything that decided them.
-    pub rounds: Vec<Round>,
+    /// One story at T = 1, by every draft with every K, with everything that decided it.
+    #[serde(default)]
+    pub walks: Vec<Walk>,
 }
 
 /// Runs the lesson.
@@ -109,7 +114,7 @@ pub struct Figures {
 /// # Errors
 /// [`Error::Stopped`] when the host wants no more, and those of training and decoding.
 pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<Figures>> {
-    if settings.drafts.is_empty()
+    if settings.shapes.as_ref().map_or(settings.drafts.len(), Vec::len) == 0
         || settings.proposals.is_empty()
         || settings.prompts == 0
         || settings.timed == 0
@@ -117,6 +122,11 @@ pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<
         return Err(Error::Config("give at least one draft, one K, one prompt and one timed prompt".into()));
     }
     let target = base(course).await?;
+    let mut settings = settings.clone();
+    if let Some(shapes) = &settings.shapes {
+        settings.drafts = shapes.iter().map(|shape| draft(course.size, *shape)).collect();
+    }
+    let settings = &settings;
     let mut drafts = Vec::new();
     for draft in &settings.drafts {
         let name = format!("{}x{}", draft.model.n_layer, draft.model.n_embd);
@@ -138,7 +148,12 @@ pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<
     let best = best(&drafts, &trials, target.config.parameters());
     course.stage("the clock, with and without a draft").await?;
     let prompt = &prompts[..settings.timed.min(prompts.len())];
-    let (clock, rounds) = trials::clock(course, &target, &drafts[best], &trials, prompt, settings).await?;
+    let (mut clock, mut walks) = (Vec::new(), Vec::new());
+    for draft in &drafts {
+        let (times, written) = trials::clock(course, &target, draft, &trials, prompt, settings).await?;
+        clock.extend(times);
+        walks.extend(written);
+    }
     let identity = if settings.compared > 0 {
         course.stage("greedy text beside the target's own").await?;
         let others =
@@ -154,7 +169,8 @@ pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<
         laws::fits(course, &target, &drafts[best], &prompts[0], [settings.samples, settings.broken_samples])
             .await?;
 
-    let best_clock = clock.iter().max_by(|a, b| a.speed_up.total_cmp(&b.speed_up));
+    let own = clock.iter().filter(|c| c.draft == drafts[best].name);
+    let best_clock = own.max_by(|a, b| a.speed_up.total_cmp(&b.speed_up));
     let figures = Figures {
         target_parameters: target.config.parameters(),
         best_proposals: best_clock.map_or(1, |c| c.proposals),
@@ -163,7 +179,7 @@ pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<
         clock,
         fits,
         identity,
-        rounds,
+        walks,
     };
     course.models.set(Role::Draft, drafts.swap_remove(best).folder);
     Ok(Report { checks: checks(&figures, course.size), figures })

@@ -2,9 +2,10 @@
 
 use super::super::Course;
 use super::Settings;
+use super::walk::{Seen, Walk};
 use gradus_core::Result;
 use gradus_core::device::{Data, Device};
-use gradus_core::generate::{Generator, Rollout, RolloutShape, Round, Speculator, SpeculatorShape, Tally};
+use gradus_core::generate::{Generator, Rollout, RolloutShape, Speculator, SpeculatorShape, Tally};
 use gradus_core::graph::Spec;
 use gradus_core::model::{ModelFolder, Params};
 use gradus_core::objective::speculative::{speed_up, tokens_per_call};
@@ -57,6 +58,9 @@ pub struct Trial {
 /// Wall clock with one K, one row at a time, greedy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Clock {
+    /// The draft: `1x16`.
+    #[serde(default)]
+    pub draft: String,
     /// K.
     pub proposals: usize,
     /// Seconds a token of the target alone.
@@ -170,7 +174,7 @@ pub(super) async fn trials(
     Ok(trials)
 }
 
-/// Times the target alone and with the draft, prompt by prompt; and keeps one story's rounds at T = 1.
+/// Times the target alone and with the draft, prompt by prompt; and keeps one story's rounds at T = 1 for each K.
 pub(super) async fn clock(
     course: &mut Course<'_>,
     target: &ModelFolder,
@@ -178,7 +182,7 @@ pub(super) async fn clock(
     trials: &[Trial],
     prompts: &[Vec<u32>],
     settings: &Settings,
-) -> Result<(Vec<Clock>, Vec<Round>)> {
+) -> Result<(Vec<Clock>, Vec<Walk>)> {
     let mut device = course.take_device()?;
     let (params, drafted) =
         (put(&mut *device, "params", target)?, put(&mut *device, "draft.params", &draft.folder)?);
@@ -197,7 +201,7 @@ pub(super) async fn clock(
     }
     generator.release(&mut *device);
 
-    let (mut clock, mut rounds) = (Vec::new(), Vec::new());
+    let (mut clock, mut walks) = (Vec::new(), Vec::new());
     for (i, &proposals) in settings.proposals.iter().enumerate() {
         let shape = SpeculatorShape { batch: 1, proposals, residual: true };
         let models = [(&target.config, &params), (&draft.folder.config, &drafted)];
@@ -212,7 +216,7 @@ pub(super) async fn clock(
         }
         let sampled = SampleConfig { temperature: 1.0, seed: course.seed, ..greedy.clone() };
         speculator.begin(&mut *device, &prompts[..1], &sampled, None)?;
-        rounds.clear();
+        let mut rounds = Vec::new();
         while let Some(round) = speculator.round(&mut *device, 0).await? {
             rounds.push(round);
         }
@@ -221,7 +225,15 @@ pub(super) async fn clock(
         let own =
             trials.iter().find(|t| t.draft == draft.name && t.proposals == proposals && t.temperature == 0.0);
         let alpha = own.map_or(0.0, |t| t.acceptance);
+        walks.push(Walk {
+            draft: draft.name.clone(),
+            parameters: draft.folder.config.parameters(),
+            proposals,
+            prompt: prompts[0].clone(),
+            rounds: rounds.iter().map(Seen::from).collect(),
+        });
         clock.push(Clock {
+            draft: draft.name.clone(),
             proposals,
             plain,
             speculative,
@@ -232,9 +244,9 @@ pub(super) async fn clock(
         let last = &clock[clock.len() - 1];
         let values =
             [("speed_up", last.speed_up), ("expected_speed_up", last.expected), ("cost_ratio", cost)];
-        course.metrics("clock", proposals as u64, &values).await?;
+        course.metrics(&format!("clock-{}", draft.name), proposals as u64, &values).await?;
         speculator.release(&mut *device);
     }
     course.put_back(device);
-    Ok((clock, rounds))
+    Ok((clock, walks))
 }

@@ -1,8 +1,10 @@
 //! What several lessons' pictures are made of.
 
 use super::super::LessonStore;
+use super::super::picture_file::PictureFiles;
 use gradus_lessons::recipe::Role;
 use gradus_lessons::world;
+use gradus_lessons::world::chat::FORBIDDEN;
 use leptos::prelude::*;
 use std::sync::Arc;
 
@@ -17,12 +19,16 @@ pub(super) fn Card(
     /// To the right of it.
     #[prop(optional, into)]
     aside: Signal<String>,
+    /// Whether its pictures are SVG, and can be saved.
+    #[prop(optional)]
+    svg: bool,
     children: Children,
 ) -> impl IntoView {
     view! {
         <section class="card" aria-label=title>
             <header><h2>{title}</h2><small>{aside}</small></header>
             {children()}
+            {svg.then(|| view! { <p class="pictures-files"><PictureFiles title /></p> })}
         </section>
     }
 }
@@ -132,6 +138,12 @@ pub(super) fn ModelChoice(
 /// A token's word.
 pub(super) fn word(token: u32) -> String {
     world::text(&[token])
+}
+
+/// A dialogue's tokens as words, without the marks of who speaks.
+pub(super) fn words(tokens: &[u32]) -> String {
+    let plain: Vec<u32> = tokens.iter().copied().filter(|t| !FORBIDDEN.contains(t)).collect();
+    world::text(&plain)
 }
 
 /// One bar of a small table of bars: name, share of the longest, and the number.

@@ -2,12 +2,17 @@
 
 use super::super::LessonStore;
 use super::super::chart::LineChart;
-use super::super::choices::Knob;
+use super::super::knob::{Control, Knob, Numbers};
 use super::super::plot::{Axes, Picture, Series};
+use super::super::state::Shown as Seen;
 use super::curves::Curves;
-use super::parts::{Shown, means};
+use super::parts::{Card, Shown, Stepper, bar, means, or_waiting, word};
+use super::strip::{Cell, Strip};
+use crate::format::grouped;
+use gradus_core::train::Example;
 use gradus_lessons::recipe::Role;
-use gradus_lessons::recipe::sft::{Figures, Variant};
+use gradus_lessons::recipe::sft::{Figures, Variant, pairs};
+use gradus_lessons::world::chat::Pair;
 use leptos::prelude::*;
 
 /// What a learner can turn.
@@ -16,24 +21,42 @@ pub(super) const KNOBS: &[Knob] = &[
         id: "lr",
         label: "learning rate",
         paths: &["lr"],
-        options: &[("0.00015", "0.00015"), ("0.0015", "0.0015"), ("0.015 (breaks it)", "0.015")],
-        usual: 1,
+        control: Control::Number(Numbers {
+            min: 0.00001,
+            max: 0.05,
+            whole: false,
+            log: true,
+            usual: [0.0015, 0.0015, 0.0015],
+            marks: &[("breaks it", 0.015)],
+        }),
         hint: "Ten times too high, and the model forgets its language.",
     },
     Knob {
         id: "pairs",
         label: "question–answer pairs",
         paths: &["pairs"],
-        options: &[("100", "100"), ("1000", "1000"), ("4000", "4000")],
-        usual: 2,
+        control: Control::Number(Numbers {
+            min: 50.0,
+            max: 8_000.0,
+            whole: true,
+            log: true,
+            usual: [1_000.0, 4_000.0, 4_000.0],
+            marks: &[("learns them by heart", 100.0)],
+        }),
         hint: "With few pairs it learns them by heart.",
     },
     Knob {
         id: "rank",
         label: "LoRA rank",
         paths: &["lora.rank"],
-        options: &[("1", "1"), ("4", "4"), ("8", "8"), ("16", "16")],
-        usual: 2,
+        control: Control::Number(Numbers {
+            min: 1.0,
+            max: 16.0,
+            whole: true,
+            log: false,
+            usual: [8.0, 8.0, 8.0],
+            marks: &[],
+        }),
         hint: "Numbers in each adapter: rank × (in + out).",
     },
 ];
@@ -60,7 +83,7 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
         })
     });
     view! {
-        <Weights figures />
+        <Weights store />
         <section class="card" aria-labelledby="sft-loss">
             <header><h2 id="sft-loss">"Loss on the answers"</h2><small>"four ways, means over steps"</small></header>
             <LineChart title="Loss on the answers" picture=loss
@@ -68,6 +91,7 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
         </section>
         <Answers figures />
         <Forgetting figures />
+        <FullOrLora figures />
         <Curves store />
     }
 }
@@ -83,43 +107,60 @@ fn label(name: &str) -> &str {
     }
 }
 
-/// One pair, token by token, by whether its tokens bear loss.
-#[component]
-fn Weights(figures: Shown<Figures>) -> impl IntoView {
-    let masked = RwSignal::new(true);
-    let pair = move || {
-        let words = |text: &String| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        let figures = figures.get()?;
-        let mut answer = words(figures.truths.first()?);
-        answer.push("<end>".into());
-        Some((words(figures.questions.first()?), answer))
+/// Pairs of the training data that can be looked at.
+const PAIRS: usize = 24;
+
+/// A pair's tokens, each with its weight in the loss, as the engine lays them out.
+fn weighted(pair: &Pair, masked: bool) -> Vec<Cell> {
+    let example = if masked {
+        Example::answer(&pair.question.prompt, &pair.answer)
+    } else {
+        Example::whole(&[&pair.question.prompt[..], &pair.answer].concat())
     };
-    let strip = move || {
-        let (question, answer) = pair().unwrap_or_default();
-        let token = |text: String, bears: bool| {
-            view! { <span class="token" data-bears=bears.to_string()>{text}<i>{if bears { "1" } else { "0" }}</i></span> }
+    let cell = |(i, token): (usize, &u32)| {
+        // `weights[t]` belongs to the prediction of token t + 1; nothing predicts the first.
+        let weight = i.checked_sub(1).map(|t| example.weights.get(t).copied().unwrap_or(0.0));
+        let bears = weight.is_some_and(|w| w > 0.0);
+        let say = match weight {
+            None => "the first token: nothing predicts it",
+            Some(_) if bears => "learned: its loss counts",
+            Some(_) => "read, but no loss is counted on it",
         };
-        let prompt = !masked.get();
-        let question = question.into_iter().map(|t| token(t, prompt));
-        question.chain(answer.into_iter().map(|t| token(t, true))).collect_view()
+        Cell {
+            word: word(*token),
+            number: weight.map_or("–".into(), |w| format!("{w:.0}")),
+            tone: if bears { 0.7 } else { 0.0 },
+            faint: !bears,
+            say: say.into(),
+        }
     };
+    example.tokens.iter().enumerate().map(cell).collect()
+}
+
+/// Pairs, token by token, coloured by the weight of their loss.
+#[component]
+fn Weights(store: LessonStore) -> impl IntoView {
+    let masked = RwSignal::new(true);
+    let index = RwSignal::new(0_usize);
+    let seed = Memo::new(move |_| {
+        store.state.with(|s| if s.shown == Seen::Nothing { store.choices.with(|c| c.seed) } else { s.seed })
+    });
+    let pairs = Memo::new(move |_| pairs(PAIRS, seed.get()));
+    let cells = Signal::derive(move || {
+        pairs.with(|p| p.get(index.get()).map_or_else(Vec::new, |p| weighted(p, masked.get())))
+    });
+    let counted = move || cells.with(|c| (c.iter().filter(|c| c.number == "1").count(), c.len()));
     view! {
-        <section class="card" aria-labelledby="weights-title">
-            <header>
-                <h2 id="weights-title">"Which tokens bear loss"</h2>
-                <label class="inline">
-                    <input type="checkbox" prop:checked=move || masked.get()
-                        on:change=move |e| masked.set(event_target_checked(&e)) />
-                    "mask the prompt"
-                </label>
-            </header>
-            <Show when=move || pair().is_some()
-                fallback=|| view! { <p class="empty">"A question and its answer will stand here, token by token."</p> }>
-                <p class="tokens" role="group"
-                    aria-label="A pair of the training data; 1: the token bears loss, 0: it does not">{strip}</p>
-            </Show>
-            <p class="note">"Under each token stands its weight in the loss. Filled tokens are learned, the others only read."</p>
-        </section>
+        <Card title="Which tokens bear loss" aside=Signal::derive(move || format!("pairs of the training data of seed {}", seed.get())) svg=true>
+            <label class="inline">
+                <input type="checkbox" data-testid="mask" prop:checked=move || masked.get()
+                    on:change=move |e| masked.set(event_target_checked(&e)) />
+                "mask the prompt"
+            </label>
+            <Strip label="A pair of the training data; under each token its weight in the loss" cells />
+            <p class="note" data-testid="weights-sum">{move || { let (n, of) = counted(); format!("{n} of {of} tokens are learned; each counts 1/{n} of this pair’s mean. Filled tokens are learned, the others only read.") }}</p>
+            <Stepper what="pair" index count=Signal::derive(move || pairs.with(Vec::len)) />
+        </Card>
     }
 }
 
@@ -135,12 +176,12 @@ fn Answers(figures: Shown<Figures>) -> impl IntoView {
         let (question, truth) = (figures.questions.get(i)?.clone(), figures.truths.get(i)?.clone());
         let row = |v: &Variant| {
             let answer = v.answers.get(i).cloned().unwrap_or_default();
-            let mark = if plain(&answer).starts_with(&plain(&truth)) { "right" } else { "wrong" };
+            let (mark, said) = verdict(&answer, &truth);
             view! {
                 <tr>
                     <th scope="row">{label(&v.name).to_owned()}</th>
                     <td class="said">{answer}</td>
-                    <td><span class="verdict" data-verdict=mark>{mark}</span></td>
+                    <td><span class="verdict" data-verdict=mark>{said}</span></td>
                 </tr>
             }
         };
@@ -169,6 +210,18 @@ fn plain(answer: &str) -> String {
     answer.replace("<end>", "").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// Whether an answer is the true statement, holds it, or neither.
+fn verdict(answer: &str, truth: &str) -> (&'static str, &'static str) {
+    let (said, truth) = (plain(answer), plain(truth));
+    if said == truth && answer.contains("<end>") {
+        ("right", "exact")
+    } else if format!(" {said} ").contains(&format!(" {truth} ")) {
+        ("right", "right, and more")
+    } else {
+        ("wrong", "wrong")
+    }
+}
+
 /// What each way gains and costs.
 #[component]
 fn Forgetting(figures: Shown<Figures>) -> impl IntoView {
@@ -188,7 +241,7 @@ fn Forgetting(figures: Shown<Figures>) -> impl IntoView {
                     <div class="wide" tabindex="0" role="group" aria-label="Gains and costs">
                         <table>
                             <thead><tr>
-                                <th scope="col">"way"</th><th scope="col">"right"</th><th scope="col">"stops"</th>
+                                <th scope="col">"way"</th><th scope="col">"right"</th><th scope="col">"exact"</th><th scope="col">"stops"</th>
                                 <th scope="col" colspan="2">"pretraining loss, nats a token more"</th>
                             </tr></thead>
                             <tbody>{rows}</tbody>
@@ -207,10 +260,47 @@ fn forgotten(variant: &Variant, most: f64) -> impl IntoView + use<> {
         <tr>
             <th scope="row">{label(&variant.name).to_owned()}</th>
             <td>{format!("{:.0} %", variant.answered.correct * 100.0)}</td>
+            <td>{variant.exact.map_or("–".into(), |e| format!("{:.0} %", e * 100.0))}</td>
             <td>{format!("{:.0} %", variant.answered.stopped * 100.0)}</td>
             <td>{format!("{:+.3}", variant.forgetting)}</td>
             <td class="bar-cell"><i style=format!("width: {width:.1}%")></i></td>
         </tr>
+    }
+}
+
+/// One number of both, as bars.
+fn group(
+    name: &'static str,
+    pair: [&Variant; 2],
+    of: fn(&Variant) -> (f64, String),
+) -> impl IntoView + use<> {
+    let both = pair.map(of);
+    let most = both.iter().map(|b| b.0.abs()).fold(1e-9, f64::max);
+    let rows = pair.iter().zip(both).enumerate().map(|(i, (v, (value, text)))| {
+        let name = if v.name == "lora" { "LoRA" } else { "all parameters" };
+        bar(name.into(), value.max(0.0) / most, i + 1, text)
+    });
+    view! { <h3>{name}</h3><ul class="bars">{rows.collect_view()}</ul> }
+}
+
+/// Full fine-tuning beside LoRA: what is trained, what is learned, what is forgotten.
+#[component]
+fn FullOrLora(figures: Shown<Figures>) -> impl IntoView {
+    view! {
+        <Card title="All parameters, or a thin part" aside="both with the prompt masked">
+            {or_waiting(figures, "After the run: full fine-tuning beside LoRA.", move |f| {
+                let of = |name: &str| f.variants.iter().find(|v| v.name == name);
+                let pair = of("masked").zip(of("lora"));
+                pair.map(|(full, lora)| {
+                    let pair = [full, lora];
+                    view! {
+                        {group("numbers trained", pair, |v| (v.trained as f64, grouped(v.trained)))}
+                        {group("right answers", pair, |v| (v.answered.correct, format!("{:.0} %", 100.0 * v.answered.correct)))}
+                        {group("forgetting, nats a token", pair, |v| (v.forgetting, format!("{:+.3}", v.forgetting)))}
+                    }
+                })
+            })}
+        </Card>
     }
 }
 
@@ -221,5 +311,23 @@ mod tests {
     #[test]
     fn an_answer_is_compared_without_its_end() {
         assert_eq!(plain("it is  red . <end>"), "it is red .");
+        assert_eq!(verdict("it is red . <end>", "it is red .").1, "exact");
+        // One that does not stop is not the answer alone.
+        assert_eq!(verdict("it is red .", "it is red .").1, "right, and more");
+        assert_eq!(verdict("sure , it is red . <end>", "it is red .").1, "right, and more");
+        assert_eq!(verdict("it is redder . <end>", "it is red .").0, "wrong");
+    }
+
+    #[test]
+    fn weights_are_those_of_the_engine() {
+        let pair = pairs(1, 3).remove(0);
+        let (prompt, answer) = (pair.question.prompt.len(), pair.answer.len());
+        let count = |masked| weighted(&pair, masked).iter().filter(|c| c.number == "1").count();
+        assert_eq!(count(true), answer);
+        assert_eq!(count(false), prompt + answer - 1);
+        // Of a masked pair exactly the answer is learned, its end included.
+        let cells = weighted(&pair, true);
+        assert!(cells[..prompt].iter().all(|c| c.faint) && cells[prompt..].iter().all(|c| !c.faint));
+        assert_eq!(cells.last().map(|c| c.word.as_str()), Some("<end>"));
     }
 }

@@ -6,7 +6,7 @@ mod map;
 
 use super::super::LessonStore;
 use super::super::chart::LineChart;
-use super::super::choices::Knob;
+use super::super::knob::{Control, Knob};
 use super::super::plot::{Axes, Level, Picture, Series, Stroke};
 use super::curves::Curves;
 use super::parts::{Card, Shown, bar, or_waiting};
@@ -21,24 +21,27 @@ pub(super) const KNOBS: &[Knob] = &[
         id: "scale",
         label: "divide by √d",
         paths: &["model.scale_attn_weights"],
-        options: &[("yes", "true"), ("no (breaks it)", "false")],
-        usual: 0,
+        control: Control::Choice { options: &[("yes", "true"), ("no (breaks it)", "false")], usual: 0 },
         hint: "Without it the scores grow with the size of a head.",
     },
     Knob {
         id: "heads",
         label: "heads in a layer",
         paths: &["model.n_head"],
-        options: &[("as the length says", "null"), ("1", "1"), ("2", "2"), ("8", "8")],
-        usual: 0,
+        control: Control::Choice {
+            options: &[("as the length says", "null"), ("1", "1"), ("2", "2"), ("8", "8")],
+            usual: 0,
+        },
         hint: "The same width, cut into more or fewer heads.",
     },
     Knob {
         id: "one_head",
         label: "train one wide head beside it",
         paths: &["one_head"],
-        options: &[("as the length says", "null"), ("yes", "true"), ("no", "false")],
-        usual: 0,
+        control: Control::Choice {
+            options: &[("as the length says", "null"), ("yes", "true"), ("no", "false")],
+            usual: 0,
+        },
         hint: "A third model of equal size; takes half as long again.",
     },
 ];

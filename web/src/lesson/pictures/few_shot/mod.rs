@@ -5,7 +5,7 @@ mod playground;
 
 use super::super::LessonStore;
 use super::super::chart::LineChart;
-use super::super::choices::Knob;
+use super::super::knob::{Control, Knob, Numbers};
 use super::super::plot::{Axes, Level, Picture, Series, Stroke};
 use super::super::state::State;
 use super::curves::Curves;
@@ -22,16 +22,28 @@ pub(super) const KNOBS: &[Knob] = &[
         id: "steps",
         label: "training steps",
         paths: &["steps"],
-        options: &[("as the length says", "null"), ("300 (breaks it)", "300"), ("3000", "3000")],
-        usual: 0,
+        control: Control::Number(Numbers {
+            min: 200.0,
+            max: 6_000.0,
+            whole: true,
+            log: true,
+            usual: [500.0, 3_000.0, 4_000.0],
+            marks: &[("breaks it", 300.0)],
+        }),
         hint: "Too few, and nothing is looked up.",
     },
     Knob {
         id: "words",
         label: "different words in a test",
         paths: &["words"],
-        options: &[("2", "2"), ("3", "3"), ("6", "6")],
-        usual: 1,
+        control: Control::Number(Numbers {
+            min: 2.0,
+            max: 6.0,
+            whole: true,
+            log: false,
+            usual: [3.0, 3.0, 3.0],
+            marks: &[],
+        }),
         hint: "The fewer, the more often each comes again: burstier.",
     },
 ];

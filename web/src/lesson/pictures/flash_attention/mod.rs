@@ -5,7 +5,7 @@ mod tiles;
 
 use super::super::LessonStore;
 use super::super::chart::LineChart;
-use super::super::choices::Knob;
+use super::super::knob::{Control, Knob, Numbers};
 use super::super::plot::{Axes, Picture, Series, Stroke};
 use super::parts::{Card, Shown, or_waiting};
 use crate::format::grouped;
@@ -20,16 +20,28 @@ pub(super) const KNOBS: &[Knob] = &[
         id: "memory",
         label: "fast memory, numbers",
         paths: &["memory"],
-        options: &[("1024 (breaks it sooner)", "1024"), ("4096", "4096"), ("16384", "16384")],
-        usual: 1,
+        control: Control::Number(Numbers {
+            min: 1_024.0,
+            max: 16_384.0,
+            whole: true,
+            log: true,
+            usual: [4_096.0, 4_096.0, 4_096.0],
+            marks: &[("breaks it sooner", 1_024.0)],
+        }),
         hint: "WebGPU promises 4096 numbers of 4 bytes.",
     },
     Knob {
         id: "repeats",
         label: "repetitions of each time",
         paths: &["repetitions"],
-        options: &[("as the length says", "null"), ("3", "3"), ("15", "15")],
-        usual: 0,
+        control: Control::Number(Numbers {
+            min: 1.0,
+            max: 25.0,
+            whole: true,
+            log: false,
+            usual: [3.0, 5.0, 9.0],
+            marks: &[],
+        }),
         hint: "The clock shows medians.",
     },
 ];

@@ -6,7 +6,7 @@ mod planner;
 
 use super::super::LessonStore;
 use super::super::chart::LineChart;
-use super::super::choices::Knob;
+use super::super::knob::{Control, Knob, Numbers};
 use super::super::plot::{Axes, Level, Picture, Series, Stroke};
 use super::super::state::State;
 use super::curves::Curves;
@@ -23,21 +23,28 @@ pub(super) const KNOBS: &[Knob] = &[
         id: "tokens",
         label: "tokens of each run",
         paths: &["tokens"],
-        options: &[
-            ("as the length says", "null"),
-            ("0.25M", "250000"),
-            ("0.5M", "500000"),
-            ("1M", "1000000"),
-        ],
-        usual: 0,
+        control: Control::Number(Numbers {
+            min: 250_000.0,
+            max: 8_000_000.0,
+            whole: true,
+            log: true,
+            usual: [500_000.0, 4_000_000.0, 8_000_000.0],
+            marks: &[("breaks it", 250_000.0)],
+        }),
         hint: "Fewer tokens: the law is read from the curves’ first stretch.",
     },
     Knob {
         id: "lr",
         label: "learning rate at width 32",
         paths: &["lr"],
-        options: &[("0.004", "0.004"), ("0.015", "0.015"), ("0.15 (breaks it)", "0.15")],
-        usual: 1,
+        control: Control::Number(Numbers {
+            min: 0.001,
+            max: 0.2,
+            whole: false,
+            log: true,
+            usual: [0.015, 0.015, 0.015],
+            marks: &[("breaks it", 0.15)],
+        }),
         hint: "Ten times too high, and larger models overshoot.",
     },
 ];

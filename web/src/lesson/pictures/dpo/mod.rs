@@ -1,8 +1,11 @@
 //! The pictures of the lesson on DPO: the closed form live, log-probabilities apart, DPO beside PPO.
 
+mod beside;
+mod derivation;
+
 use super::super::LessonStore;
 use super::super::chart::LineChart;
-use super::super::choices::Knob;
+use super::super::knob::{Control, Knob, Numbers};
 use super::super::plot::{Axes, Level, Picture, Series};
 use super::curves::Curves;
 use super::parts::{Card, Shown, bar, means, or_waiting};
@@ -16,16 +19,28 @@ pub(super) const KNOBS: &[Knob] = &[
         id: "beta",
         label: "β of the first run",
         paths: &["dpo.beta"],
-        options: &[("0.02 (breaks it)", "0.02"), ("0.1", "0.1"), ("0.5", "0.5"), ("2", "2.0")],
-        usual: 2,
+        control: Control::Number(Numbers {
+            min: 0.01,
+            max: 5.0,
+            whole: false,
+            log: true,
+            usual: [0.5, 0.5, 0.5],
+            marks: &[("breaks it", 0.02)],
+        }),
         hint: "Small: a long leash. Large: it hardly moves.",
     },
     Knob {
         id: "lr",
         label: "learning rate of the first run",
         paths: &["dpo.lr"],
-        options: &[("0.0001", "0.0001"), ("0.0003", "0.0003"), ("0.003 (breaks it)", "0.003")],
-        usual: 1,
+        control: Control::Number(Numbers {
+            min: 0.00001,
+            max: 0.01,
+            whole: false,
+            log: true,
+            usual: [0.0003, 0.0003, 0.0003],
+            marks: &[("breaks it", 0.003)],
+        }),
         hint: "Too high, and the answers fall apart while the margin grows.",
     },
 ];
@@ -79,6 +94,7 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
         })
     });
     view! {
+        <derivation::Derivation figures />
         <ClosedForm figures />
         <Card title="The loss begins at ln 2" aside="means over steps">
             <LineChart title="The loss begins at ln 2" picture=loss
@@ -88,6 +104,7 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
             <LineChart title="Chosen and rejected, apart" picture=apart
                 axes=Axes { x: "step", y: "change of ln π(answer), nats", log_x: false, log_y: false } />
         </Card>
+        <beside::BesidePpo store figures />
         <Beside figures />
         <Curves store />
     }

@@ -1,14 +1,17 @@
-//! The pictures of the lesson RLHF: the judge, four models in memory, score against truth, estimates of the KL, answers
-//! token by token.
+//! The pictures of the lesson RLHF: the learner's labels, the judge, rollouts, four models in memory, score against
+//! truth, estimates of the KL.
+
+mod labels;
+mod rollouts;
 
 use super::super::LessonStore;
 use super::super::chart::LineChart;
-use super::super::choices::Knob;
+use super::super::knob::{Control, Knob, Numbers};
 use super::super::plot::{Axes, Picture, Series, Stroke};
 use super::curves::Curves;
-use super::parts::{Card, Shown, means, or_waiting, word};
+use super::memory::models;
+use super::parts::{Card, Shown, means, or_waiting};
 use crate::format::bytes;
-use gradus_core::train::{Answer, ModelBytes};
 use gradus_lessons::recipe::Role;
 use gradus_lessons::recipe::rlhf::{Figures, Gao, Point};
 use leptos::prelude::*;
@@ -19,24 +22,42 @@ pub(super) const KNOBS: &[Knob] = &[
         id: "kl_coef",
         label: "kl_coef (β) of the first run",
         paths: &["ppo.kl_coef"],
-        options: &[("0 (breaks it)", "0.0"), ("0.05", "0.05"), ("0.1", "0.1"), ("0.5", "0.5")],
-        usual: 2,
+        control: Control::Number(Numbers {
+            min: 0.0,
+            max: 1.0,
+            whole: false,
+            log: false,
+            usual: [0.1, 0.1, 0.1],
+            marks: &[("breaks it", 0.0)],
+        }),
         hint: "The charge for leaving the reference.",
     },
     Knob {
         id: "cliprange",
         label: "cliprange (ε)",
         paths: &["ppo.cliprange", "hacked.cliprange"],
-        options: &[("0.05", "0.05"), ("0.2", "0.2"), ("1000: no clip", "1000.0")],
-        usual: 1,
+        control: Control::Number(Numbers {
+            min: 0.01,
+            max: 1_000.0,
+            whole: false,
+            log: true,
+            usual: [0.2, 0.2, 0.2],
+            marks: &[("no clip", 1_000.0)],
+        }),
         hint: "How far one round may move a token’s probability.",
     },
     Knob {
         id: "bias",
         label: "bias in the labels",
         paths: &["preferences.bias"],
-        options: &[("none", "0.0"), ("likes flattery", "1.0"), ("loves flattery", "3.0")],
-        usual: 0,
+        control: Control::Number(Numbers {
+            min: 0.0,
+            max: 5.0,
+            whole: false,
+            log: false,
+            usual: [0.0, 0.0, 0.0],
+            marks: &[("loves flattery", 3.0)],
+        }),
         hint: "What the labeller adds for each flattering word.",
     },
 ];
@@ -81,7 +102,20 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
             line("ppo", "objective/kl_k3", "k3", 3),
         ])
     });
+    let manner = |run: &'static str| {
+        Signal::derive(move || {
+            drawn(vec![
+                line(run, "correct", "true", 1),
+                line(run, "friendly", "friendly", 3),
+                line(run, "flattery", "flattering words", 2),
+            ])
+        })
+    };
+    let (manner_kept, manner_hacked) = (manner("ppo"), manner("ppo-hacked"));
+    let manner_biased = manner("ppo-biased");
+    let biased = move || manner_biased.with(|p| !p.series.is_empty());
     view! {
+        <labels::Labelling store figures />
         <Card title="The judge learns" aside="share of pairs whose chosen answer scores higher; means over steps">
             <LineChart title="The judge learns" picture=judge
                 axes=Axes { x: "step of the reward model", y: "accuracy on the batch", log_x: false, log_y: false } />
@@ -94,13 +128,33 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
                     axes=Axes { x: "PPO iteration", y: "gold reward", log_x: false, log_y: false } />
             </div>
         </Card>
+        <rollouts::Rollouts store />
         <Turn figures />
-        <Answers figures />
+        <Card title="What the answers became" aside="shares of true and of friendly answers; flattering words an answer">
+            <div class="two">
+                <LineChart title="With charge" picture=manner_kept empty="PPO has not begun."
+                    axes=Axes { x: "PPO iteration", y: "with a charge for KL: share, or words an answer", log_x: false, log_y: false } />
+                <LineChart title="Without charge" picture=manner_hacked empty="PPO has not begun."
+                    axes=Axes { x: "PPO iteration", y: "without: share, or words an answer", log_x: false, log_y: false } />
+                <Show when=biased>
+                    <LineChart title="For biased labels" picture=manner_biased
+                        axes=Axes { x: "PPO iteration", y: "for labels that like flattery", log_x: false, log_y: false } />
+                </Show>
+            </div>
+        </Card>
         <Card title="Three readings of the leash" aside="KL from the reference, first run, nats an answer">
             <LineChart title="Three readings of the leash" picture=kl empty="PPO has not begun."
                 axes=Axes { x: "PPO iteration", y: "KL of an answer, nats", log_x: false, log_y: false } />
         </Card>
-        <Memory figures />
+        <Card title="Four models in memory" aside="weights dark; gradient and Adam’s two moments pale" svg=true>
+            {or_waiting(figures, "After the run: the bytes of policy, value, reference and reward model.", |f| {
+                let total: u64 = f.models.iter().map(|m| m.weights + m.training).sum();
+                view! {
+                    {models(&f.models)}
+                    <p class="note">{format!("Together {}, activations not counted. One square is one copy of a model’s weights: a model that learns has four. DPO, the next lesson, needs only the policy and the reference.", bytes(total))}</p>
+                }
+            })}
+        </Card>
         <Curves store first="objective/rlhf_reward" />
     }
 }
@@ -157,92 +211,6 @@ fn travelled(points: &[Point], first: f64) -> Vec<(f64, f64)> {
 fn form(gao: Gao, points: &[Point]) -> Vec<(f64, f64)> {
     let far = points.iter().map(|p| p.kl.max(0.0).sqrt()).fold(0.0, f64::max);
     (1..=60).map(|i| far * f64::from(i) / 60.0).map(|d| (d, d * (gao.alpha - gao.beta * d.ln()))).collect()
-}
-
-/// What is shown under each token.
-const LENSES: [&str; 4] = ["advantage", "KL", "reward", "value"];
-
-/// Answers of the last iterations, token by token.
-#[component]
-fn Answers(figures: Shown<Figures>) -> impl IntoView {
-    let hacked = RwSignal::new(false);
-    let lens = RwSignal::new(0_usize);
-    let index = RwSignal::new(0_usize);
-    let body = move || {
-        let f = figures.get()?;
-        let answers = if hacked.get() { &f.hacked_answers } else { &f.answers };
-        let answer = answers.get(index.get() % answers.len().max(1))?;
-        Some(strip(answer, lens.get()))
-    };
-    view! {
-        <Card title="An answer, token by token" aside="last iteration of PPO">
-            <div class="tabs">
-                <span role="group" aria-label="Run">
-                    <button type="button" aria-pressed=move || (!hacked.get()).to_string() on:click=move |_| hacked.set(false)>"with charge"</button>
-                    <button type="button" aria-pressed=move || hacked.get().to_string() on:click=move |_| hacked.set(true)>"without charge"</button>
-                </span>
-                <span role="group" aria-label="Number under each token">
-                    {LENSES.iter().enumerate().map(|(i, name)| view! {
-                        <button type="button" aria-pressed=move || (lens.get() == i).to_string() on:click=move |_| lens.set(i)>{*name}</button>
-                    }).collect_view()}
-                </span>
-                <button type="button" on:click=move |_| index.update(|i| *i += 1) disabled=move || figures.with(Option::is_none)>"Next answer"</button>
-            </div>
-            {move || match body() {
-                Some(body) => body.into_any(),
-                None => view! { <p class="empty">"After the run: answers of both policies, with advantage, KL, reward and value of each token."</p> }.into_any(),
-            }}
-        </Card>
-    }
-}
-
-fn strip(answer: &Answer, lens: usize) -> impl IntoView + use<> {
-    let value = |t: &gradus_core::train::TokenNumbers| -> f64 {
-        match lens {
-            0 => f64::from(t.advantage),
-            1 => f64::from(t.kl),
-            2 => f64::from(t.reward),
-            _ => f64::from(t.value),
-        }
-    };
-    let most = answer.tokens.iter().map(|t| value(t).abs()).fold(1e-9, f64::max);
-    let prompt: Vec<_> = answer.prompt.iter().map(|t| word(*t)).collect();
-    let tokens = answer.tokens.iter().map(|t| {
-        let v = value(t);
-        let color = if v < 0.0 { "var(--s2)" } else { "var(--s3)" };
-        let strength = (v.abs() / most * 45.0).round();
-        view! { <span class="token" style=format!("background: color-mix(in srgb, {color} {strength}%, var(--raised)); color: var(--ink)")>{word(t.token)}<i>{format!("{v:+.2}")}</i></span> }
-    }).collect_view();
-    let kl: f64 = answer.tokens.iter().map(|t| f64::from(t.kl)).sum();
-    view! {
-        <p class="asked"><b>{prompt.join(" ")}</b></p>
-        <p class="tokens" role="group" aria-label=format!("The answer’s tokens with their {}", LENSES[lens.min(3)])>{tokens}</p>
-        <p class="note">{format!("Score of the reward model {:+.2}; exact KL of the answer {kl:.2} nats.", answer.score)}</p>
-    }
-}
-
-/// The four models and their bytes.
-#[component]
-fn Memory(figures: Shown<Figures>) -> impl IntoView {
-    view! {
-        <Card title="Four models in memory" aside="weights dark, gradients and optimiser pale">
-            {or_waiting(figures, "After the run: the bytes of policy, value, reference and reward model.", |f| {
-                let most = f.models.iter().map(|m| m.weights + m.training).max().unwrap_or(1) as f64;
-                let total: u64 = f.models.iter().map(|m| m.weights + m.training).sum();
-                let row = |m: &ModelBytes| {
-                    let part = |n: u64| format!("width: {:.1}%", n as f64 / most * 100.0);
-                    let learns = if m.training > 0 { "learns" } else { "frozen" };
-                    view! {
-                        <li><span class="name">{format!("{}, {learns}", m.name)}</span><span class="track split"><i style=part(m.weights)></i><i class="pale" style=part(m.training)></i></span><span class="value">{bytes(m.weights + m.training)}</span></li>
-                    }
-                };
-                view! {
-                    <ul class="bars">{f.models.iter().map(row).collect_view()}</ul>
-                    <p class="note">{format!("Together {}. DPO, the next lesson, needs only the policy and the reference.", bytes(total))}</p>
-                }
-            })}
-        </Card>
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,217 @@
+//! The pictures of the lesson on speculative decoding: a round step by step, tokens a call, the clock.
+
+mod lanes;
+mod round;
+
+use super::super::LessonStore;
+use super::super::chart::LineChart;
+use super::super::knob::{Control, Knob, Numbers};
+use super::super::plot::{Axes, Level, Picture, Series, Stroke};
+use super::curves::Curves;
+use super::parts::{Card, Shown, or_waiting};
+use gradus_lessons::recipe::Role;
+use gradus_lessons::recipe::speculative_decoding::Figures;
+use leptos::prelude::*;
+use std::collections::BTreeSet;
+
+/// What a learner can turn.
+pub(super) const KNOBS: &[Knob] = &[
+    Knob {
+        id: "proposals",
+        label: "guesses a round, K",
+        paths: &["proposals"],
+        control: Control::Choice {
+            options: &[("1, 2, 4, 8", "null"), ("only 1", "[1]"), ("only 8", "[8]"), ("3 and 6", "[3,6]")],
+            usual: 0,
+        },
+        hint: "More guesses yield more tokens a call, with falling returns.",
+    },
+    Knob {
+        id: "draft",
+        label: "the draft",
+        paths: &["shapes"],
+        control: Control::Choice {
+            options: &[
+                ("two: 1 × 16 and 2 × 24", "null"),
+                ("1 layer × 8 channels (breaks it)", "[[1,8]]"),
+                ("1 × 16", "[[1,16]]"),
+                ("2 × 24", "[[2,24]]"),
+                ("2 × 48", "[[2,48]]"),
+            ],
+            usual: 0,
+        },
+        hint: "A larger draft guesses better and costs more.",
+    },
+    Knob {
+        id: "prompts",
+        label: "stories continued",
+        paths: &["prompts"],
+        control: Control::Number(Numbers {
+            min: 8.0,
+            max: 256.0,
+            whole: true,
+            log: true,
+            usual: [32.0, 64.0, 256.0],
+            marks: &[],
+        }),
+        hint: "More of them, and the counts come closer to the formula.",
+    },
+];
+
+/// What the recipe begins from.
+pub(super) const NEEDS: &[Role] = &[Role::Base];
+
+/// All of them.
+#[component]
+pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
+    let figures = store.figures::<Figures>();
+    view! {
+        <round::Rounds figures />
+        <PerCall figures />
+        <Clock figures />
+        <Law figures />
+        <Curves store />
+    }
+}
+
+/// Tokens a call against K, counted and by the formula.
+#[component]
+fn PerCall(figures: Shown<Figures>) -> impl IntoView {
+    let sampled = RwSignal::new(true);
+    let picture = Signal::derive(move || {
+        let Some(f) = figures.get() else { return Picture::default() };
+        let trials = || f.trials.iter().filter(|t| (t.temperature > 0.0) == sampled.get());
+        let drafts: BTreeSet<_> = trials().map(|t| t.draft.clone()).collect();
+        let series = drafts.iter().enumerate().flat_map(|(i, draft)| {
+            let of = |value: fn(f64, f64) -> f64| {
+                let rows = trials().filter(|t| t.draft == *draft);
+                rows.map(|t| (t.proposals as f64, value(t.tokens_per_call, t.expected))).collect::<Vec<_>>()
+            };
+            [
+                Series { name: draft.clone(), points: of(|m, _| m), stroke: Stroke::Dots, color: i + 1 },
+                Series {
+                    name: format!("{draft}, formula"),
+                    points: of(|_, e| e),
+                    stroke: Stroke::Dashed,
+                    color: i + 1,
+                },
+            ]
+        });
+        Picture { series: series.collect(), levels: Vec::new() }
+    });
+    view! {
+        <Card title="Tokens for each call of the target" aside="dots counted, dashes (1 − αᴷ⁺¹)/(1 − α)">
+            <div class="tabs" role="group" aria-label="Temperature">
+                <button type="button" aria-pressed=move || sampled.get().to_string() on:click=move |_| sampled.set(true)>"sampled, T = 1"</button>
+                <button type="button" aria-pressed=move || (!sampled.get()).to_string() on:click=move |_| sampled.set(false)>"greedy, T = 0"</button>
+            </div>
+            <LineChart title="Tokens for each call of the target" picture
+                empty="After the run: how many tokens one call of the target yields."
+                axes=Axes { x: "guesses a round, K", y: "tokens a call", log_x: false, log_y: false } />
+            {or_waiting(figures, "", move |f| numbers(f, sampled))}
+        </Card>
+    }
+}
+
+/// α two ways, and every count beside its formula.
+fn numbers(f: &Figures, sampled: RwSignal<bool>) -> impl IntoView + use<> {
+    let trials = f.trials.clone();
+    let rows = move || {
+        let shown = trials.iter().filter(|t| (t.temperature > 0.0) == sampled.get());
+        shown.map(|t| view! {
+            <tr><th scope="row">{t.draft.clone()}</th><td>{crate::format::grouped(t.parameters)}</td><td>{t.proposals}</td><td>{format!("{:.3}", t.acceptance)}</td><td>{format!("{:.3}", t.independent)}</td><td>{format!("{:.2}", t.tokens_per_call)}</td><td>{format!("{:.2}", t.expected)}</td><td>{format!("{:.2} ×", t.ideal_speed_up)}</td></tr>
+        }).collect_view()
+    };
+    let other = move || if sampled.get() { "1 − TV on other text" } else { "same favourite on other text" };
+    view! {
+        <div class="wide" tabindex="0" role="group" aria-label="Acceptance and tokens a call">
+            <table class="mono">
+                <thead><tr><th scope="col">"draft"</th><th scope="col">"numbers"</th><th scope="col">"K"</th><th scope="col">"α counted"</th><th scope="col">{other}</th><th scope="col">"tokens a call"</th><th scope="col">"formula"</th><th scope="col">"ideal speed-up"</th></tr></thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </div>
+        <p class="note">{format!("Names such as 1x16 are drafts: 1 layer, 16 channels. The target has {} numbers. The ideal speed-up is (1 − αᴷ⁺¹)/(1 − α)/(Kc + 1), with c the draft’s share of the target’s numbers.", crate::format::grouped(f.target_parameters))}</p>
+    }
+}
+
+/// Measured speed-up against K.
+#[component]
+fn Clock(figures: Shown<Figures>) -> impl IntoView {
+    let picture = Signal::derive(move || {
+        let Some(f) = figures.get() else { return Picture::default() };
+        let drafts: BTreeSet<_> = f.clock.iter().map(|c| c.draft.clone()).collect();
+        let series = drafts.iter().enumerate().flat_map(|(i, draft)| {
+            let of = |value: fn(f64, f64) -> f64| {
+                let rows = f.clock.iter().filter(|c| c.draft == *draft);
+                rows.map(|c| (c.proposals as f64, value(c.speed_up, c.expected))).collect::<Vec<_>>()
+            };
+            [
+                Series {
+                    name: format!("{draft} measured"),
+                    points: of(|m, _| m),
+                    stroke: Stroke::Joined,
+                    color: i + 1,
+                },
+                Series {
+                    name: format!("{draft} formula"),
+                    points: of(|_, e| e),
+                    stroke: Stroke::Dashed,
+                    color: i + 1,
+                },
+            ]
+        });
+        Picture {
+            series: series.collect(),
+            levels: vec![Level { name: "as fast as without a draft".into(), value: 1.0, limit: false }],
+        }
+    });
+    view! {
+        <Card title="The clock, honestly" aside="greedy, one text at a time, on this run’s device">
+            <LineChart title="The clock, honestly" picture
+                empty="After the run: how much faster, or slower, it really was."
+                axes=Axes { x: "guesses a round, K", y: "speed-up over the target alone, ×", log_x: false, log_y: false } />
+            {or_waiting(figures, "", |f| {
+                let rows = f.clock.iter().map(|c| view! {
+                    <tr><th scope="row">{c.draft.clone()}</th><td>{c.proposals}</td><td>{format!("{:.2} ms", 1e3 * c.plain)}</td><td>{format!("{:.2} ms", 1e3 * c.speculative)}</td><td>{format!("{:.2}", c.cost)}</td><td><b>{format!("{:.2} ×", c.speed_up)}</b></td><td>{if c.speed_up >= 1.0 { "gains" } else { "loses" }}</td></tr>
+                }).collect_view();
+                view! {
+                    <div class="wide" tabindex="0" role="group" aria-label="Times">
+                        <table class="mono">
+                            <thead><tr><th scope="col">"draft"</th><th scope="col">"K"</th><th scope="col">"a token alone"</th><th scope="col">"with draft"</th><th scope="col">"c measured"</th><th scope="col">"speed-up"</th><th scope="col">"it"</th></tr></thead>
+                            <tbody>{rows}</tbody>
+                        </table>
+                    </div>
+                    <p class="note">"c is the time of one call of the draft over that of one token of the target alone. The formula takes this c and assumes that checking K + 1 tokens costs as much as writing one. Below 1 the draft costs more than it saves."</p>
+                }
+            })}
+        </Card>
+    }
+}
+
+/// χ² of drawn pairs against the target's law, by the exact rule and by a broken one.
+#[component]
+fn Law(figures: Shown<Figures>) -> impl IntoView {
+    view! {
+        <Card title="Is it the target’s law?" aside="Pearson’s χ² on pairs of drawn tokens">
+            {or_waiting(figures, "After the run: two tests, one of the rule above and one of a rule that is wrong.", |f| {
+                let rows = f.fits.iter().map(|fit| {
+                    let rule = if fit.exact { "max(0, p − q), scaled" } else { "p itself (wrong)" };
+                    let (mark, said) = if fit.p_value >= 0.001 { ("right", "fits") } else { ("wrong", "does not fit") };
+                    let p = if fit.p_value < 1e-4 { "below 0.0001".to_owned() } else { format!("{:.4}", fit.p_value) };
+                    view! {
+                        <tr><th scope="row">{rule}</th><td>{crate::format::grouped(fit.samples as u64)}</td><td>{p}</td><td><span class="verdict" data-verdict=mark>{said}</span></td></tr>
+                    }
+                }).collect_view();
+                view! {
+                    <div class="wide" tabindex="0" role="group" aria-label="Chi-square tests">
+                        <table class="mono">
+                            <thead><tr><th scope="col">"a rejection is replaced from"</th><th scope="col">"pairs drawn"</th><th scope="col">"p-value"</th><th scope="col">"the target’s law"</th></tr></thead>
+                            <tbody>{rows}</tbody>
+                        </table>
+                    </div>
+                    <p class="note">"The p-value is the chance of counts at least as far from the target’s law if they were drawn from it. The exact rule should give any value from 0 to 1; the wrong rule is caught at once."</p>
+                }
+            })}
+        </Card>
+    }
+}
