@@ -6,7 +6,7 @@ use gradus_core::device::Ceiling;
 use gradus_core::device::cpu::fma_ceiling;
 
 /// Repetitions of which the best counts: a ceiling is what is possible.
-const REPEAT: usize = 5;
+const REPEAT: usize = 20;
 
 /// The limits of one thread of this processor, on the vectors that the engine uses.
 pub(crate) fn cpu() -> Ceiling {

@@ -1,5 +1,5 @@
 // The sum over M of outer products a[m] ⊗ b[m], where a `[M, ROWS]` and b `[M, COLUMNS]`, added into dw
-// `[ROWS, COLUMNS]`: 16 × 16 elements a thread, all in registers, and no barrier. The kernel declares x, dy and dw;
+// `[ROWS, COLUMNS]`: WIDE by WIDE squares of four by four a thread, all in registers, and no barrier. The kernel declares x, dy and dw;
 // x gives the columns if TRANSPOSED, else the rows.
 const ROWS4: u32 = ROWS / 4u;
 const COLUMNS4: u32 = COLUMNS / 4u;
@@ -31,9 +31,9 @@ fn put(row: u32, column: u32, value: vec4f) {
 
 // Where the thread's tile begins, in rows of four and columns of four.
 fn corner(group: vec3u, thread: vec3u) -> vec2u {
-    let across = (COLUMNS4 + 3u) / 4u;
+    let across = (COLUMNS4 + WIDE - 1u) / WIDE;
     let tile = flat_group(group) * WIDTH + thread.x;
-    return vec2u(tile / across, tile % across) * 4u;
+    return vec2u(tile / across, tile % across) * WIDE;
 }
 
 // Four rows of a from m on, of four columns, turned: a vector for each column. Beyond M there are zeros.
@@ -66,43 +66,43 @@ fn outer(group: vec3u, thread: vec3u) {
     if at.x >= ROWS4 {
         return;
     }
-#repeat i 0 4
+#repeat i 0 WIDE
     let row_#i = min(at.x + #iu, ROWS4 - 1u);
     let column_#i = min(at.y + #iu, COLUMNS4 - 1u);
     var of_dy_#i = vec4f();
 #repeat j 0 4
-#repeat c 0 4
+#repeat c 0 WIDE
     var sum_#i_#j_#c = vec4f();
 #end
 #end
 #end
     for (var m = 0u; m < M; m += 4u) {
-#repeat c 0 4
+#repeat c 0 WIDE
         let b_#c = straight(m, column_#c);
         if !TRANSPOSED {
             of_dy_#c += b_#c[0] + b_#c[1] + b_#c[2] + b_#c[3];
         }
 #end
-#repeat i 0 4
+#repeat i 0 WIDE
         let a_#i = turned(m, row_#i);
         if TRANSPOSED {
             of_dy_#i += vec4f(1.0) * a_#i;
         }
 #repeat j 0 4
-#repeat c 0 4
+#repeat c 0 WIDE
         sum_#i_#j_#c = plus(sum_#i_#j_#c, a_#i[#j], b_#c);
 #end
 #end
 #end
     }
-#repeat i 0 4
+#repeat i 0 WIDE
 #repeat j 0 4
-#repeat c 0 4
+#repeat c 0 WIDE
     put((at.x + #iu) * 4u + #ju, at.y + #cu, sum_#i_#j_#c);
 #end
 #end
 #end
-#repeat i 0 4
+#repeat i 0 WIDE
     if TRANSPOSED && at.y == 0u {
         put_bias(at.x + #iu, ROWS4, of_dy_#i);
     }

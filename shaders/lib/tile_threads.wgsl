@@ -1,4 +1,4 @@
-// y = x · w, 16 × 16 elements a thread, all in registers: no barrier and no workgroup memory, which is quickest
+// y = x · w, TALL rows and WIDE columns of four a thread, all in registers: no barrier and no workgroup memory, which is quickest
 // where threads are a processor's (shaders/README.md says why so large). The kernel declares x `[M, K]`, w
 // (`[K, N]`, or `[N, K]` if TRANSPOSED), first(column of four), which is what sums begin with, and put(row, column
 // of four, value), which writes out. K and N are multiples of 4; loads beyond the edges repeat the last row or
@@ -8,11 +8,11 @@ const N4: u32 = N / 4u;
 const WIDTH: u32 = 16u;
 const HEIGHT: u32 = 1u;
 // Rows and columns of four of a thread.
-const EACH: vec2u = vec2u(16u, 4u);
+const EACH: vec2u = vec2u(TALL, WIDE);
 
 // The first row and column of four of a thread.
 fn corner(group: vec3u, thread: vec3u) -> vec2u {
-    let across = (N4 + 3u) / 4u;
+    let across = (N4 + WIDE - 1u) / WIDE;
     let tile = flat_group(group) * WIDTH + thread.x;
     return vec2u(tile / across, tile % across) * EACH;
 }
@@ -32,7 +32,7 @@ fn plus(sum: vec4f, x: vec4f, w: mat4x4f) -> vec4f {
 }
 
 fn put_within(row: u32, column: u32, value: vec4f) {
-    if (M % 16u == 0u || row < M) && (N4 % 4u == 0u || column < N4) {
+    if (M % TALL == 0u || row < M) && (N4 % WIDE == 0u || column < N4) {
         put(row, column, value);
     }
 }
@@ -44,31 +44,31 @@ fn product(group: vec3u, thread: vec3u) {
     if row >= M {
         return;
     }
-#repeat r 0 16
+#repeat r 0 TALL
     let at_#r = min(row + #ru, M - 1u) * K4;
 #end
-#repeat c 0 4
+#repeat c 0 WIDE
     let column_#c = min(column + #cu, N4 - 1u);
     let first_#c = first(column_#c);
 #end
-#repeat r 0 16
-#repeat c 0 4
+#repeat r 0 TALL
+#repeat c 0 WIDE
     var sum_#r_#c = first_#c;
 #end
 #end
     for (var k = 0u; k < K4; k++) {
-#repeat c 0 4
+#repeat c 0 WIDE
         let w_#c = weights(k, column_#c);
 #end
-#repeat r 0 16
+#repeat r 0 TALL
         let x_#r = x[at_#r + k];
-#repeat c 0 4
+#repeat c 0 WIDE
         sum_#r_#c = plus(sum_#r_#c, x_#r, w_#c);
 #end
 #end
     }
-#repeat r 0 16
-#repeat c 0 4
+#repeat r 0 TALL
+#repeat c 0 WIDE
     put_within(row + #ru, column + #cu, sum_#r_#c);
 #end
 #end

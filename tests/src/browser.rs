@@ -203,6 +203,75 @@ impl Browser {
         self.post(&format!("element/{element}/value"), json!({ "text": text })).map(drop)
     }
 
+    /// Presses and lets go of a key, as a person at the keyboard does: `Tab`, `Enter`, `ArrowRight`, ` `.
+    ///
+    /// # Errors
+    /// When the browser is gone.
+    pub fn press(&self, key: &str) -> Result<()> {
+        let (text, code) = match key {
+            "Tab" => ("", 9),
+            "Enter" => ("\r", 13),
+            "Escape" => ("", 27),
+            " " => (" ", 32),
+            "ArrowLeft" => ("", 37),
+            "ArrowUp" => ("", 38),
+            "ArrowRight" => ("", 39),
+            "ArrowDown" => ("", 40),
+            key => (key, 0),
+        };
+        for kind in [if text.is_empty() { "rawKeyDown" } else { "keyDown" }, "keyUp"] {
+            let text = if kind == "keyUp" { "" } else { text };
+            let name = if key == " " { "Space" } else { key };
+            let event = json!({
+                "type": kind, "key": key, "code": name, "text": text, "windowsVirtualKeyCode": code,
+            });
+            self.devtools("Input.dispatchKeyEvent", event)?;
+        }
+        Ok(())
+    }
+
+    /// Presses Tab until the element that a CSS selector finds has the focus.
+    ///
+    /// # Errors
+    /// When it cannot be reached with `most` presses.
+    pub fn tab_to(&self, selector: &str, most: usize) -> Result<()> {
+        let there = format!("return document.activeElement?.matches({})", json!(selector));
+        for _ in 0..=most {
+            if self.script(&there)? == true {
+                return Ok(());
+            }
+            self.press("Tab")?;
+        }
+        bail!("{selector} is not reached with {most} presses of Tab")
+    }
+
+    /// Runs a script in every page that is opened from now on, before any of its own.
+    ///
+    /// # Errors
+    /// When the browser is gone.
+    pub fn before_every_page(&self, script: &str) -> Result<()> {
+        self.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script })).map(drop)
+    }
+
+    /// Lets the page save files into a folder, and asks no one.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn save_files_to(&self, folder: &Path) -> Result<()> {
+        fs::create_dir_all(folder)?;
+        let parameters = json!({ "behavior": "allow", "downloadPath": folder });
+        self.devtools("Page.setDownloadBehavior", parameters).map(drop)
+    }
+
+    /// Chooses a file in the first file field that a CSS selector finds.
+    ///
+    /// # Errors
+    /// When there is no such field.
+    pub fn choose_file(&self, selector: &str, file: &Path) -> Result<()> {
+        let element = self.element(selector)?;
+        self.post(&format!("element/{element}/value"), json!({ "text": file })).map(drop)
+    }
+
     /// Everything of level SEVERE that went to the console since the last call: errors, refused loads and
     /// breaches of the content-security policy.
     ///

@@ -4,6 +4,8 @@
 
 pub mod array;
 #[cfg(not(target_arch = "wasm32"))]
+pub mod axe;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod browser;
 pub mod cases;
 pub mod compare;

@@ -103,7 +103,7 @@ fn settings(lesson: Lesson) -> Result<Value> {
         }),
         Lesson::Attention => json(&attention::Settings {
             model: model(2, 16),
-            train: train(4, 2),
+            train: train(4, 8),
             snapshots: 2,
             ablation_rows: 16,
             recall: (3, 16),
@@ -172,12 +172,12 @@ fn settings(lesson: Lesson) -> Result<Value> {
     }
 }
 
-/// Runs one lesson on the device that `open` gives, from a base model of a few steps. Gives the checks, all of which
-/// have been made and those of [`IDENTITIES`] passed.
+/// Runs one lesson on `device`, from a base model of a few steps; those of [`IDENTITIES`] among its checks have been made
+/// and passed. Gives all checks, and the device for the next lesson: its kernels are built by then.
 ///
 /// # Errors
 /// Those of the run, and [`Error::Config`] where a check fails or is missing, or a metric is not a number.
-pub async fn run(lesson: Lesson, device: Box<dyn Device>) -> Result<Vec<Check>> {
+pub async fn run(lesson: Lesson, device: Box<dyn Device>) -> Result<(Vec<Check>, Box<dyn Device>)> {
     let mut told = Told::default();
     let mut course = Course::new(device, 1, Size::Smoke, Models::default(), &mut told);
     if matches!(lesson, Lesson::Sft | Lesson::Rlhf | Lesson::Dpo | Lesson::SpeculativeDecoding) {
@@ -185,6 +185,7 @@ pub async fn run(lesson: Lesson, device: Box<dyn Device>) -> Result<Vec<Check>> 
         course.models.set(Role::Base, base);
     }
     let outcome = runner::run(Some(lesson), &mut course, &settings(lesson)?).await?;
+    let device = course.take_device()?;
     let mut faults = std::mem::take(&mut told.faults);
     let wanted = IDENTITIES.iter().find(|(l, _)| *l == lesson).map_or(&[][..], |(_, names)| names);
     for name in wanted {
@@ -198,7 +199,7 @@ pub async fn run(lesson: Lesson, device: Box<dyn Device>) -> Result<Vec<Check>> 
         faults.push("nothing was told of the run".into());
     }
     if faults.is_empty() {
-        Ok(outcome.checks)
+        Ok((outcome.checks, device))
     } else {
         Err(Error::Config(format!("{lesson:?}: {faults:#?}")))
     }

@@ -42,10 +42,12 @@ fn cutting_a_head_takes_away_what_it_adds_and_nothing_else() {
     let lens = Lens::new(&mut device, &model, &params, 2, 20).expect("a lens");
     lens.load(&mut device, &weights).expect("weights");
     let look = block_on(lens.look(&mut device, &rows)).expect("a look");
-    let whole = residual(&weights, &rows);
+    // The scorer takes a row's last token for a target alone; the lens looks at it too.
+    let fed: Vec<Vec<u32>> = rows.iter().map(|row| [row, &[0][..]].concat()).collect();
+    let whole = residual(&weights, &fed);
     let proj = params.get("transformer.h.0.attn.c_proj.weight").expect("a projection").offset;
     for head in 0..3 {
-        let cut = residual(&without_head(&weights, &params, &model, 0, head), &rows);
+        let cut = residual(&without_head(&weights, &params, &model, 0, head), &fed);
         for (row, position) in [(0, 0), (0, 7), (1, 18)] {
             let mix = look.mix(row, 0, head, position);
             for c in 0..24 {

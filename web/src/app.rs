@@ -1,7 +1,8 @@
 //! Where the page wakes up.
 
 use crate::lesson::{LessonPage, LessonStore, lesson_named};
-use crate::{pages::Laboratory, store::Store};
+use crate::widgets::ResetEverything;
+use crate::{pages::Laboratory, stair, store::Store};
 use leptos::mount::mount_to;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -23,6 +24,13 @@ pub fn start() {
     };
     place.set_inner_html("");
     place.remove_attribute("aria-busy").ok();
+    if let Some(foot) =
+        document().get_element_by_id("reset-place").and_then(|p| p.dyn_into::<HtmlElement>().ok())
+    {
+        mount_to(foot, || view! { <ResetEverything /> }).forget();
+    }
+    stair::show();
+    show_place_in_course();
     let lesson = place.get_attribute("data-lesson").and_then(|slug| lesson_named(&slug));
     let root = place.get_attribute("data-root").unwrap_or_else(|| "./".into());
     match lesson {
@@ -38,5 +46,15 @@ pub fn start() {
             view! { <Laboratory store /> }
         })
         .forget(),
+    }
+}
+
+/// Scrolls the list of lessons, which is wider than a phone, to the one that is open.
+fn show_place_in_course() {
+    let find = |what| document().query_selector(what).ok().flatten();
+    if let (Some(list), Some(here)) = (find(".lessons"), find(".lessons [aria-current]"))
+        && let Ok(here) = here.dyn_into::<HtmlElement>()
+    {
+        list.set_scroll_left(here.offset_left() - (list.client_width() - here.offset_width()) / 2);
     }
 }

@@ -1,6 +1,6 @@
 //! The few things that are asked of the browser directly.
 
-use js_sys::{Array, Uint8Array};
+use js_sys::{Array, Function, Uint8Array};
 use leptos::prelude::{document, window};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
@@ -30,6 +30,32 @@ pub(crate) fn now() -> f64 {
 pub(crate) fn reduced_motion() -> bool {
     let query = window().match_media("(prefers-reduced-motion: reduce)");
     query.ok().flatten().is_some_and(|q| q.matches())
+}
+
+/// Calls `tell` once, when the element first comes into sight; at once where the browser cannot say when.
+pub(crate) fn when_seen(element: &web_sys::Element, tell: impl Fn() + Clone + 'static) {
+    let get = |of: &JsValue, name: &str| js_sys::Reflect::get(of, &name.into()).ok();
+    let call = move |of: &JsValue, name: &str, argument: &JsValue| {
+        let method: Option<Function> = get(of, name).and_then(|m| m.dyn_into().ok());
+        method.and_then(|m| m.call1(of, argument).ok())
+    };
+    let told = tell.clone();
+    let seen = Closure::<dyn FnMut(Array, JsValue)>::new(move |entries: Array, observer: JsValue| {
+        let shown = |e: JsValue| get(&e, "isIntersecting").is_some_and(|i| i.is_truthy());
+        if entries.iter().any(shown) {
+            call(&observer, "disconnect", &JsValue::UNDEFINED);
+            told();
+        }
+    });
+    // By name, because web-sys has it behind features that nothing else here needs.
+    let observer = get(&window(), "IntersectionObserver")
+        .and_then(|made| made.dyn_into::<Function>().ok())
+        .and_then(|made| js_sys::Reflect::construct(&made, &Array::of1(seen.as_ref())).ok());
+    match observer.and_then(|o| call(&o, "observe", element)) {
+        // The observer keeps the callback until the page is left.
+        Some(_) => seen.forget(),
+        None => tell(),
+    }
 }
 
 /// Whether the browser has WebGPU at all (an adapter may still be missing).

@@ -28,6 +28,8 @@ mod pages;
 #[cfg(feature = "app")]
 mod persist;
 #[cfg(feature = "app")]
+mod stair;
+#[cfg(feature = "app")]
 mod store;
 #[cfg(feature = "app")]
 #[allow(unreachable_pub, reason = "the component macro gives its properties a `pub` of its own")]

@@ -4,6 +4,7 @@ use crate::settings::Settings;
 use idb::{Database, DatabaseEvent, Factory, ObjectStoreParams, TransactionMode};
 use js_sys::{Array, Uint8Array};
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 use wasm_bindgen::{JsCast, JsValue};
 
 /// What is kept beside the checkpoint's zip.
@@ -21,6 +22,11 @@ pub(crate) struct Memo {
     pub(crate) losses: Vec<(u64, f32)>,
     /// Held-out losses so far.
     pub(crate) validation: Vec<(u64, f64)>,
+}
+
+thread_local! {
+    /// Set when everything is forgotten: a checkpoint that is on its way must not bring the run back.
+    static FORGOTTEN: Cell<bool> = const { Cell::new(false) };
 }
 
 const DATABASE: &str = "gradus";
@@ -58,6 +64,9 @@ pub(crate) async fn load() -> Option<(Memo, Uint8Array)> {
 /// # Errors
 /// A full or forbidden store (private windows): the run then does not survive a reload.
 pub(crate) async fn save(memo: &Memo, zip: &Uint8Array) -> Result<(), idb::Error> {
+    if FORGOTTEN.get() {
+        return Ok(());
+    }
     let memo = postcard::to_stdvec(memo).unwrap_or_default();
     let value = Array::of2(&Uint8Array::from(memo.as_slice()), zip);
     let database = open().await?;
@@ -65,6 +74,12 @@ pub(crate) async fn save(memo: &Memo, zip: &Uint8Array) -> Result<(), idb::Error
     transaction.object_store(STORE)?.put(&value, Some(&JsValue::from_str(KEY)))?.await?;
     transaction.commit()?.await?;
     Ok(())
+}
+
+/// Forgets the kept run for good: nothing is kept any more until the page is loaded anew.
+pub(crate) async fn forget() {
+    FORGOTTEN.set(true);
+    clear().await;
 }
 
 /// Forgets the kept run.

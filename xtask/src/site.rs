@@ -5,7 +5,7 @@
 //!   of the inline scripts and styles (a nonce on a static page would be the same for all visitors);
 //! - one page for each lesson (`lesson/NAME/index.html`), so that it loads on its own address without
 //!   rewriting rules, under whatever path the site lives;
-//! - `404.html` for hosts that serve it for unknown addresses.
+//! - `404.html` for hosts that serve it for unknown addresses: it loads no program.
 
 use crate::prose::{self, Glossary, escape};
 use crate::ship::SHIPPED;
@@ -60,7 +60,7 @@ fn finish(dist: &Path) -> Result<()> {
     let index = dist.join("index.html");
     let html = fs::read_to_string(&index).with_context(|| format!("trunk left no {}", index.display()))?;
     fs::write(&index, with_policy(&html)?)?;
-    fs::write(dist.join("404.html"), with_policy(&html)?)?;
+    fs::write(dist.join("404.html"), with_policy(&not_found(&html)?)?)?;
     let lessons = lessons(Path::new("lessons"))?;
     let glossary = fs::read_to_string("lessons/glossary.md").context("lessons/glossary.md")?;
     let glossary = Glossary::read(&glossary).context("in lessons/glossary.md")?;
@@ -132,20 +132,51 @@ fn lesson_page(html: &str, lessons: &[Lesson], index: usize, glossary: &Glossary
         before = turn(index.checked_sub(1), "Before"),
         after = turn(Some(index + 1), "Next"),
     );
-    let (start, end) = (html.find("<main").context("index.html has no <main>")?, "</main>");
-    let after = html[start..].find(end).context("index.html has no </main>")? + start + end.len();
-    let frame = with_prefix(&format!("{}\u{1}{}", &html[..start], &html[after..]), ROOT);
-    let (open, close) = (
-        frame.find("<title>").context("index.html has no <title>")?,
-        frame.find("</title>").context("index.html has no </title>")?,
-    );
-    let frame = format!("{}<title>{title}: {question} Gradus{}", &frame[..open], &frame[close..]);
+    let frame = with_prefix(&frame(html, &format!("{title}: {question} Gradus"))?, ROOT);
     // The place in the list of lessons, whether the minifier left the quotes or not.
     let link = format!("{ROOT}lesson/{slug}/");
     let frame = ["href=\"", "href="].iter().fold(frame, |frame, href| {
         frame.replacen(&format!("<a {href}{link}"), &format!("<a aria-current=\"page\" {href}{link}"), 1)
     });
     Ok(frame.replacen('\u{1}', &main, 1))
+}
+
+/// The home page without its content, for which the character U+0001 stands, under another title.
+fn frame(html: &str, title: &str) -> Result<String> {
+    let (start, end) = (html.find("<main").context("index.html has no <main>")?, "</main>");
+    let after = html[start..].find(end).context("index.html has no </main>")? + start + end.len();
+    let frame = format!("{}\u{1}{}", &html[..start], &html[after..]);
+    let (open, close) = (
+        frame.find("<title>").context("index.html has no <title>")?,
+        frame.find("</title>").context("index.html has no </title>")?,
+    );
+    Ok(format!("{}<title>{title}{}", &frame[..open], &frame[close..]))
+}
+
+/// Points the links of a page that stands at an unknown address at the site's root: the folder above `lesson/`, or
+/// the one in which the address lies. Where the site was built for a known path there is nothing to point.
+const TO_ROOT: &str = "const p=location.pathname,i=p.indexOf('/lesson/'),\
+    r=i<0?p.slice(0,p.lastIndexOf('/')+1):p.slice(0,i+1);\
+    for(const e of document.querySelectorAll('[href^=\"./\"]'))e.setAttribute('href',r+e.getAttribute('href').slice(2))";
+
+/// The page for addresses that name nothing.
+fn not_found(html: &str) -> Result<String> {
+    let mut page = frame(html, "No such page: Gradus")?;
+    // Neither the program nor its preloads: the page trains nothing.
+    for (open, close) in
+        [("<script", "</script>"), ("<link rel=modulepreload", ">"), ("<link rel=preload", ">")]
+    {
+        while let Some(start) = page.find(open) {
+            let end = page[start..].find(close).context("an element of index.html has no end")?;
+            page.replace_range(start..start + end + close.len(), "");
+        }
+    }
+    let main = format!(
+        "<main id=\"laboratory\" class=\"not-found\" tabindex=\"-1\"><h1>There is no such page.</h1><p class=\"lede\">The address may be mistyped, or the page \
+         was moved. The eight lessons stand above; the course begins with the <a href=\"./\">home page</a>.</p></main>\
+         <script>{TO_ROOT}</script>"
+    );
+    Ok(page.replacen('\u{1}', &main, 1).replacen("Skip to the running model", "Skip to the content", 1))
 }
 
 /// Copies the models and runs that come with the site, and writes a list of them, so that no page asks for one that
@@ -247,6 +278,15 @@ mod tests {
         for link in ["=../../a.css", "\"../../c\"", "'../../a.js'", "\"../../b.js\""] {
             assert!(page.contains(link), "{link} is not in {page}");
         }
+    }
+
+    #[test]
+    fn an_unknown_address_is_answered_without_a_program() {
+        let html = format!("{PAGE}<title>t</title><header><a href=./>Gradus</a></header><main>run</main>");
+        let page = not_found(&html).unwrap();
+        assert!(page.contains("There is no such page.") && page.contains("<a href=./>Gradus</a>"));
+        assert!(!page.contains("a.js") && !page.contains("b.js") && !page.contains("run"), "{page}");
+        assert_eq!(page.matches("<script").count(), 1);
     }
 
     #[test]

@@ -339,19 +339,27 @@ impl Speculator {
         let SpeculatorShape { batch, proposals, .. } = self.shape;
         let words = Accept::counts(proposals);
         let ends: Vec<usize> = prompts.iter().map(|p| (p.len() + most).min(self.positions)).collect();
+        let want = |b: usize| ends[b].saturating_sub(prompts[b].len());
+        let mut left = (0..prompts.len()).map(want).max().unwrap_or(0);
+        // Tokens a round: if all is accepted, until it is known how much is.
+        let (mut rate, mut done) = ((proposals + 1) as f64, 0);
         let counts = loop {
-            let counts = self.read(device, "counts", batch * words).await?.integers();
-            let left = |b: usize| {
-                let row = &counts[b * words..];
-                if row[0] == 0 { ends[b].saturating_sub(prompts[b].len() + row[2] as usize) } else { 0 }
-            };
-            let left = (0..prompts.len()).map(left).max().unwrap_or(0);
-            if left == 0 {
-                break counts;
+            // As many rounds as it takes at that rate: few read-backs, and few rounds for rows that are done.
+            let rounds = ((left as f64 / rate).ceil() as usize).min(TURN);
+            if rounds > 0 {
+                device.submit(&[self.draft, self.target, self.accept].repeat(rounds))?;
             }
-            // As many rounds as it takes if all is accepted: few read-backs, and few rounds for rows that are done.
-            let rounds = left.div_ceil(proposals + 1).min(TURN);
-            device.submit(&[self.draft, self.target, self.accept].repeat(rounds))?;
+            let counts = self.read(device, "counts", batch * words).await?.integers();
+            let row = |b: usize| &counts[b * words..];
+            let behind =
+                |b: usize| if row(b)[0] == 0 { want(b).saturating_sub(row(b)[2] as usize) } else { 0 };
+            let Some(slowest) = (0..prompts.len()).max_by_key(|&b| behind(b)).filter(|&b| behind(b) > 0)
+            else {
+                break counts;
+            };
+            done += rounds;
+            left = behind(slowest);
+            rate = (f64::from(row(slowest)[2]) / done as f64).max(1.0);
         };
         let overlap = self.read(device, "overlap", batch * proposals).await?.floats();
         let tokens = self.read(device, "tokens", batch * self.positions).await?.integers();

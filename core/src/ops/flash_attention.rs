@@ -131,7 +131,7 @@ pub(super) fn launch_threads(
     if form.counted || tiles.is_some() || !s.d.is_multiple_of(4) {
         return None;
     }
-    let held = (numbers / s.d).clamp(1, most);
+    let held = (numbers / s.d).min(s.t.div_ceil(8)).clamp(1, most);
     let constants = vec![
         u("B", s.b),
         u("T", s.t),

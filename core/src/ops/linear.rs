@@ -118,17 +118,29 @@ impl Linear {
     }
 }
 
-/// The launch of a product: 16 × 16 elements a thread that works alone; or 64 × 64 a workgroup, which brings tiles
-/// 16 deep.
+/// The launch of a product: a square of each thread that works alone; or 64 × 64 elements a workgroup, which brings
+/// tiles 16 deep.
 fn product(family: Family, shader: &'static str, [m, k, n]: [usize; 3], transposed: bool) -> Dispatch {
     let mut constants = vec![u("M", m), u("K", k), u("N", n), flag("TRANSPOSED", transposed)];
-    constants.extend(depth(family, 16));
-    let tiles = |side: usize| m.div_ceil(side) * n.div_ceil(side);
     let workgroups = match family {
-        Family::Threads => groups(tiles(16), ALONE),
-        Family::Workgroups => groups(tiles(64), 1),
+        Family::Threads => {
+            let (side, tiles) = squares(m, n);
+            constants.extend([u("TALL", side), u("WIDE", side / 4)]);
+            groups(tiles, ALONE)
+        }
+        Family::Workgroups => {
+            constants.extend(depth(family, 16));
+            groups(m.div_ceil(64) * n.div_ceil(64), 1)
+        }
     };
     Dispatch { shader, constants, workgroups }
+}
+
+/// The side of the squares, and their number, that threads cut a matrix into which work alone: the larger the fewer
+/// loads, but there must be some for each of a processor's cores.
+fn squares(rows: usize, columns: usize) -> (usize, usize) {
+    let of = |side: usize| (side, rows.div_ceil(side) * columns.div_ceil(side));
+    [16, 8].into_iter().map(of).find(|&(_, tiles)| tiles >= 32).unwrap_or(of(4))
 }
 
 /// The constant that chooses the kernels with workgroup memory: how many rows pass through it at a time.
@@ -258,16 +270,18 @@ impl LinearGradWeight {
     fn launch(&self, family: Family, reads: &[Spec]) -> Dispatch {
         let (m, k, n) = (reads[0].rows(), reads[0].last(), reads[1].last());
         let (rows, columns) = if self.transposed { (n, k) } else { (k, n) };
-        let tiles = |side: usize| rows.div_ceil(side) * columns.div_ceil(side);
-        let (tiles, width) = match family {
-            // 16 × 16 elements a thread; few threads a workgroup where there are few at all.
-            Family::Threads if tiles(16) < 256 => (tiles(16), 4),
-            Family::Threads => (tiles(16), 16),
-            // 8 × 8 elements, summed by four threads.
-            Family::Workgroups => (tiles(8), 16),
-        };
         let mut constants =
             vec![u("M", m), u("ROWS", rows), u("COLUMNS", columns), flag("TRANSPOSED", self.transposed)];
+        let (tiles, width) = match family {
+            Family::Threads => {
+                let (side, tiles) = squares(rows, columns);
+                constants.push(u("WIDE", side / 4));
+                // Few threads a workgroup where there are few at all.
+                (tiles, if tiles < 256 { 4 } else { ALONE })
+            }
+            // 8 × 8 elements, summed by four threads.
+            Family::Workgroups => (rows.div_ceil(8) * columns.div_ceil(8), 16),
+        };
         constants.push(u("WIDTH", width));
         constants.extend(depth(family, 4));
         let shader = if self.bias { "linear_grad_weight" } else { "linear_grad_weight_plain" };

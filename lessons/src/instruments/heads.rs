@@ -160,7 +160,11 @@ impl Look {
             query: part(position, 0),
             keys: (0..n).map(|j| part(j, 1)).collect(),
             values: (0..n).map(|j| part(j, 2)).collect(),
-            masked: scaled.iter().enumerate().map(|(j, &s)| (j <= position).then_some(s)).collect(),
+            masked: (if self.scaled { &scaled } else { &scores })
+                .iter()
+                .enumerate()
+                .map(|(j, &s)| (j <= position).then_some(s))
+                .collect(),
             scores,
             scaled,
             weights: self.map(row, layer, head)[position * self.context..][..n].to_vec(),
@@ -192,9 +196,9 @@ pub struct HeadTrace {
     pub values: Vec<Vec<f32>>,
     /// q·k with every position `[n]`.
     pub scores: Vec<f64>,
-    /// Divided by √D (as a model with `scale_attn_weights` has it).
+    /// Divided by √D. A model without `scale_attn_weights` goes on from the scores themselves.
     pub scaled: Vec<f64>,
-    /// None where the mask hides a position that is yet to come.
+    /// What softmax is taken of. None where the mask hides a position that is yet to come.
     pub masked: Vec<Option<f64>>,
     /// Softmax, as the device computed it.
     pub weights: Vec<f32>,

@@ -25,10 +25,14 @@ pub struct Look {
     pub channels: usize,
     /// T, the row length of the maps.
     pub context: usize,
+    /// Whether the model divides its scores by √D.
+    pub scaled: bool,
     /// `logp[row][t] = ln p(rows[row][t + 1] | rows[row][..= t])`.
     pub logp: Vec<Vec<f32>>,
     /// Each layer's probabilities `[B, H, T, T]`.
     pub probs: Vec<Vec<f32>>,
+    /// What each layer's queries, keys and values are made of: the residual stream, normalised (ln_1) `[B, T, C]`.
+    pub normed: Vec<Vec<f32>>,
     /// Each layer's queries, keys and values `[B, T, 3C]`.
     pub qkv: Vec<Vec<f32>>,
     /// Each layer's mixed values `[B, T, C]`.
@@ -80,21 +84,43 @@ impl Lens {
     }
 
     /// Runs `rows` (at most `batch`) and reads every layer. Rows shorter than the context are filled up on
-    /// the right: what stands there means nothing, and nothing before it sees it.
+    /// the right: what stands there means nothing, and nothing before it sees it. Of a row of T + 1 tokens the
+    /// last is only predicted.
     ///
     /// # Errors
     /// Those of [`Scorer::score`].
     pub async fn look(&self, device: &mut dyn Device, rows: &[Vec<u32>]) -> Result<Look> {
-        let logp = self.scorer.score(device, rows).await?;
-        let (mut probs, mut qkv, mut mixed) = (Vec::new(), Vec::new(), Vec::new());
+        // The scorer takes a row's last token for a target alone; here it is looked at too.
+        let fed: Vec<Vec<u32>> = rows
+            .iter()
+            .map(|row| if row.len() <= self.context { [row, &[0][..]].concat() } else { row.clone() })
+            .collect();
+        let mut logp = self.scorer.score(device, &fed).await?;
+        logp.iter_mut().zip(rows).for_each(|(p, row)| p.truncate(row.len().saturating_sub(1)));
+        let (mut normed, mut probs, mut qkv, mut mixed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for layer in 0..self.model.n_layer {
-            for (name, into) in [("attn.probs", &mut probs), ("attn.qkv", &mut qkv), ("attn", &mut mixed)] {
+            for (name, into) in [
+                ("ln_1", &mut normed),
+                ("attn.probs", &mut probs),
+                ("attn.qkv", &mut qkv),
+                ("attn", &mut mixed),
+            ] {
                 let node = format!("block.{layer}.{name}");
                 into.push(device.read(Source::Node(self.scorer.program(), node)).await?.floats());
             }
         }
-        let (heads, channels) = (self.model.n_head, self.model.n_embd);
-        Ok(Look { heads, channels, context: self.context, logp, probs, qkv, mixed })
+        let (heads, channels, scaled) = (self.model.n_head, self.model.n_embd, self.model.scale_attn_weights);
+        Ok(Look { heads, channels, context: self.context, scaled, logp, probs, normed, qkv, mixed })
+    }
+
+    /// The logits of the last [`look`](Self::look) or score, of one row's position: V numbers.
+    ///
+    /// # Errors
+    /// The device's.
+    pub async fn logits(&self, device: &mut dyn Device, row: usize, position: usize) -> Result<Vec<f32>> {
+        let all = device.read(Source::Node(self.scorer.program(), "logits".into())).await?.floats();
+        let width = self.model.vocab_size.next_multiple_of(4);
+        Ok(all[(row * self.context + position) * width..][..self.model.vocab_size].to_vec())
     }
 
     /// Frees the plan and its inputs.

@@ -2,7 +2,9 @@
 
 mod heads;
 mod lens;
+mod probe;
 pub mod theory;
 
 pub use heads::{HeadScore, HeadTrace, Repeated, entropy, prefix_matching, previous_token, without_head};
 pub use lens::{Lens, Look};
+pub use probe::Probe;

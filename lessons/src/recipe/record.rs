@@ -23,6 +23,9 @@ pub struct Record {
     pub device: String,
     /// How long it took.
     pub seconds: f64,
+    /// When each of its parts began, in seconds from its start, pauses left out; empty where nobody looked.
+    #[serde(default)]
+    pub timeline: Vec<f64>,
     /// What happened, thinned: [`thin`].
     pub moments: Vec<Moment>,
     /// The table "measured beside expected".

@@ -68,6 +68,28 @@ pub fn fits(lesson: Lesson, size: Size, patch: &Value) -> Result<()> {
     }
 }
 
+/// A lesson's settings of this size, as a patch would name them.
+///
+/// # Errors
+/// None of the recipes' settings fails to be written as JSON.
+pub fn settings(lesson: Lesson, size: Size) -> Result<Value> {
+    macro_rules! of {
+        ($recipe:ident) => {
+            to_json(&super::$recipe::Settings::of(size))
+        };
+    }
+    match lesson {
+        Lesson::ScalingLaws => of!(scaling_laws),
+        Lesson::Attention => of!(attention),
+        Lesson::FlashAttention => of!(flash_attention),
+        Lesson::FewShot => of!(few_shot),
+        Lesson::Sft => of!(sft),
+        Lesson::Rlhf => of!(rlhf),
+        Lesson::Dpo => of!(dpo),
+        Lesson::SpeculativeDecoding => of!(speculative_decoding),
+    }
+}
+
 fn outcome<F: Serialize>(report: Report<F>) -> Result<Outcome> {
     Ok(Outcome { checks: report.checks, figures: to_json(&report.figures)? })
 }

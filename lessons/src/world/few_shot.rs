@@ -127,6 +127,38 @@ impl Task {
         };
         1.0 - unseen + unseen * guess
     }
+
+    /// What a reader who knows how such lists are made expects as the answer to `prompt` (`<eos>`, examples, item):
+    /// each token that is possible and its exact probability. A single one where the examples tell it.
+    pub fn expects(self, prompt: &[u32]) -> Vec<(u32, f64)> {
+        let Some((&item, list)) = prompt.split_last() else { return Vec::new() };
+        let examples: Vec<(u32, u32)> =
+            list.get(1..).unwrap_or_default().chunks_exact(3).map(|e| (e[0], e[1])).collect();
+        let evenly = |tokens: Vec<u32>| {
+            let p = 1.0 / tokens.len() as f64;
+            tokens.into_iter().map(|t| (t, p)).collect()
+        };
+        let all = |class: Class| (0..class.len()).map(move |i| class.token(i));
+        match self {
+            Self::Dict => match examples.iter().find(|e| e.0 == item) {
+                Some(&(_, meaning)) => vec![(meaning, 1.0)],
+                None => evenly(MEANINGS.into_iter().flat_map(all).collect()),
+            },
+            Self::Sort => {
+                let class = |token: u32| CLASSES.iter().position(|c| c.index(token).is_some());
+                match examples.iter().find(|e| class(e.0) == class(item)) {
+                    Some(&(_, label)) => vec![(label, 1.0)],
+                    None => evenly(all(MADE_UP).filter(|t| examples.iter().all(|e| e.1 != *t)).collect()),
+                }
+            }
+            Self::Rule => {
+                let tables = World::shared().tables();
+                let of = |token: u32, t: Trait| Some(tables.animal_trait(ANIMAL.index(token)?, t));
+                let fits = |t: &Trait| examples.iter().all(|e| of(e.0, *t) == Some(e.1));
+                evenly(Trait::ALL.into_iter().filter(fits).filter_map(|t| of(item, t)).collect())
+            }
+        }
+    }
 }
 
 /// How many of `boxes` boxes hold something after `draws` draws: the probability of each number.
@@ -199,6 +231,33 @@ mod tests {
                 assert!((right - best).abs() <= error, "{task:?} {shots} {items}: {right} and {best}");
             }
         }
+    }
+
+    #[test]
+    fn expectations_are_probabilities_and_as_good_as_the_best_accuracy() {
+        let mut rng = Rng::new(8, Stream::Test);
+        for task in Task::ALL {
+            for (shots, items) in [(0, 2), (1, 3), (2, 2), (8, 3)] {
+                let (n, mut best, mut given) = (2000, 0.0, 0.0);
+                for _ in 0..n {
+                    let prompt = task.prompt(shots, items, &mut rng);
+                    let expects = task.expects(&prompt.tokens);
+                    let sum: f64 = expects.iter().map(|e| e.1).sum();
+                    assert!((sum - 1.0).abs() < 1e-12, "{task:?} {sum}");
+                    assert_eq!(prompt.seen && task != Task::Rule, expects.len() == 1 && task != Task::Rule);
+                    best += expects.iter().map(|e| e.1).fold(0.0, f64::max);
+                    given += expects.iter().find(|e| e.0 == prompt.answer).map_or(0.0, |e| e.1);
+                }
+                // The mean of the largest probability is the best accuracy; so is that of the answer's own where
+                // all that is possible is equally likely.
+                for mean in [best / f64::from(n), given / f64::from(n)] {
+                    let (p, n) = (task.bayes(shots, items), f64::from(n));
+                    let error = 4.0 * (p * (1.0 - p) / n).sqrt() + 1e-9;
+                    assert!((mean - p).abs() <= error, "{task:?} {shots} {items}: {mean} and {p}");
+                }
+            }
+        }
+        assert!(Task::Dict.expects(&[]).is_empty());
     }
 
     #[test]

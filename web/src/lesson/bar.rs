@@ -1,11 +1,15 @@
-//! The run bar: run, pause, step, reset, speed, seed, device, size, share, export; and how far the run is.
+//! The run bar: run, pause, step, reset, speed, seed, device, length, the lesson's knobs, share, export; and how far
+//! the run is and what it costs.
 
 use super::LessonStore;
-use super::choices::{Knob, size, size_name};
+use super::choices::{size, size_name};
+use super::controls::{KnobField, Seed};
 use super::data::SaveData;
+use super::gauges::Gauges;
+use super::present::PresentButton;
+use super::start::StartsFrom;
 use super::state::{Phase, State};
 use crate::browser;
-use crate::format::duration;
 use crate::url::{device, device_name};
 use leptos::prelude::*;
 use std::time::Duration;
@@ -14,7 +18,7 @@ use std::time::Duration;
 const PACES: [(f64, &str); 4] =
     [(0.0, "full speed"), (20.0, "20 steps/s"), (5.0, "5 steps/s"), (1.0, "1 step/s")];
 
-/// Everything that makes the lesson run.
+/// Everything that makes the lesson run. It stays where it is while the laboratory is scrolled.
 #[component]
 pub(crate) fn RunBar(store: LessonStore) -> impl IntoView {
     let phase = move || store.state.with(|s| s.phase);
@@ -26,7 +30,7 @@ pub(crate) fn RunBar(store: LessonStore) -> impl IntoView {
         Phase::Ready | Phase::Failed => "Run",
     };
     view! {
-        <div class="card bar" data-testid="bar" data-phase=move || phase().name()>
+        <section class="card bar" data-testid="bar" data-phase=move || phase().name() aria-label="Run">
             <div class="transport">
                 <button type="button" class="main" data-testid="run" disabled=move || phase() == Phase::Running
                     on:click=move |_| store.run_or_resume()>{run_label}</button>
@@ -36,24 +40,25 @@ pub(crate) fn RunBar(store: LessonStore) -> impl IntoView {
                 <button type="button" data-testid="reset" on:click=move |_| store.reset()>
                     {move || if busy() { "Stop" } else { "Reset" }}
                 </button>
-                <Present />
+                <span class="push"></span>
+                <PresentButton present=store.present />
                 <Share />
                 <Export store />
             </div>
-            <Progress store />
+            <Gauges store />
+        </section>
+    }
+}
+
+/// What the next run is made with.
+#[component]
+pub(crate) fn Settings(store: LessonStore) -> impl IntoView {
+    let busy = move || store.state.with(State::busy);
+    view! {
+        <section class="card settings" aria-label="Settings of the next run">
             <div class="knobs">
                 <Seed store />
-                <label>"device"
-                    <select data-testid="device" disabled=busy
-                        prop:value=move || store.choices.with(|c| device_name(c.device))
-                        on:change=move |e| if let Some(d) = device(&event_target_value(&e)) {
-                            store.choices.update(|c| c.device = d);
-                        }>
-                        <option value="auto">"the quicker one"</option>
-                        <option value="gpu">"GPU (WebGPU)"</option>
-                        <option value="cpu">"CPU (WebAssembly)"</option>
-                    </select>
-                </label>
+                <Device store />
                 <label>"length"
                     <select data-testid="size" disabled=busy
                         prop:value=move || store.choices.with(|c| size_name(c.size))
@@ -62,7 +67,7 @@ pub(crate) fn RunBar(store: LessonStore) -> impl IntoView {
                         }>
                         <option value="smoke">"quick try: seconds"</option>
                         <option value="default">"the lesson: a minute or more"</option>
-                        <option value="full">"long: as recorded"</option>
+                        <option value="full">"long: several minutes"</option>
                     </select>
                 </label>
                 <label>"speed"
@@ -71,120 +76,31 @@ pub(crate) fn RunBar(store: LessonStore) -> impl IntoView {
                         {PACES.map(|(pace, name)| view! { <option value=pace.to_string()>{name}</option> })}
                     </select>
                 </label>
+            </div>
+            <div class="knobs own" role="group" aria-label="Knobs of this lesson">
                 {store.knobs.iter().map(|knob| view! { <KnobField store knob /> }).collect_view()}
             </div>
-        </div>
+            <StartsFrom store />
+        </section>
     }
 }
 
-/// One of the lesson's own knobs.
+/// Where it computes; says so where the browser has no WebGPU.
 #[component]
-fn KnobField(store: LessonStore, knob: &'static Knob) -> impl IntoView {
-    let hint = format!("hint-{}", knob.id);
+fn Device(store: LessonStore) -> impl IntoView {
+    let webgpu = browser::has_webgpu();
     view! {
-        <label class="own">{knob.label}
-            <select data-knob=knob.id aria-describedby=hint.clone() disabled=move || store.state.with(State::busy)
-                prop:value=move || store.choices.with(|c| c.of(knob)).to_string()
-                on:change=move |e| if let Ok(index) = event_target_value(&e).parse() {
-                    store.choices.update(|c| c.turn(knob, index));
+        <label>"device"
+            <select data-testid="device" disabled=move || store.state.with(State::busy)
+                prop:value=move || store.choices.with(|c| device_name(c.device))
+                on:change=move |e| if let Some(d) = device(&event_target_value(&e)) {
+                    store.choices.update(|c| c.device = d);
                 }>
-                {knob.options.iter().enumerate().map(|(i, (name, _))| {
-                    let selected = store.choices.with_untracked(|c| c.of(knob)) == i;
-                    view! { <option value=i.to_string() selected=selected>{*name}</option> }
-                }).collect_view()}
+                <option value="auto">"the quicker one"</option>
+                <option value="gpu">{if webgpu { "GPU (WebGPU)" } else { "GPU: no WebGPU here" }}</option>
+                <option value="cpu">"CPU (WebAssembly)"</option>
             </select>
-            <small id=hint>{knob.hint}</small>
         </label>
-    }
-}
-
-#[component]
-fn Seed(store: LessonStore) -> impl IntoView {
-    let wrong = RwSignal::new(false);
-    view! {
-        <label>"seed"
-            <input type="text" inputmode="numeric" data-testid="seed" disabled=move || store.state.with(State::busy)
-                prop:value=move || store.choices.with(|c| c.seed).to_string()
-                aria-invalid=move || wrong.get().to_string()
-                on:change=move |e| match event_target_value(&e).trim().parse() {
-                    Ok(seed) => {
-                        wrong.set(false);
-                        store.choices.update(|c| c.seed = seed);
-                    }
-                    Err(_) => wrong.set(true),
-                } />
-            <Show when=move || wrong.get()>
-                <span class="field-error">"A seed is a whole number from 0 to 4294967295."</span>
-            </Show>
-        </label>
-    }
-}
-
-/// How far the run is, in words and as a bar.
-#[component]
-fn Progress(store: LessonStore) -> impl IntoView {
-    // When the current part began, to say how long it will take.
-    let began = RwSignal::new((0_usize, 0.0_f64));
-    Effect::new(move |_| {
-        let parts = store.state.with(|s| s.stages.len());
-        if began.get_untracked().0 != parts {
-            began.set((parts, browser::now()));
-        }
-    });
-    let share = move || store.state.with(|s| s.progress.map(|(done, of)| done as f64 / of.max(1) as f64));
-    let words = move || {
-        store.state.with(|s| match s.phase {
-            Phase::Ready | Phase::Failed => String::new(),
-            Phase::Done => format!("done in {}", duration(s.seconds.unwrap_or(0.0))),
-            Phase::Running | Phase::Paused => {
-                let stage = s.stages.last().map_or("opening the device", String::as_str);
-                let left = share().filter(|p| *p > 0.02 && s.phase == Phase::Running).map(|p| {
-                    let spent = (browser::now() - began.get_untracked().1) / 1e3;
-                    format!(", {} left in this part", duration(spent * (1.0 - p) / p))
-                });
-                let paused = if s.phase == Phase::Paused { " (paused)" } else { "" };
-                format!("{stage}{}{paused}", left.unwrap_or_default())
-            }
-        })
-    };
-    let rate = RwSignal::new(String::new());
-    let last = StoredValue::new_local((0_u64, 0.0_f64));
-    let measure = move || {
-        let steps = store.state.with_untracked(|s| s.steps);
-        let (before, when) = last.get_value();
-        let (now, running) = (browser::now(), store.state.with_untracked(|s| s.phase == Phase::Running));
-        let speed = steps.saturating_sub(before) as f64 / ((now - when) / 1e3).max(1e-3);
-        rate.set(if running && steps > before { format!("{speed:.0} steps/s") } else { String::new() });
-        last.set_value((steps, now));
-    };
-    if let Ok(timer) = set_interval_with_handle(measure, Duration::from_secs(1)) {
-        on_cleanup(move || timer.clear());
-    }
-    view! {
-        <div class="progress" hidden=move || store.state.with(|s| matches!(s.phase, Phase::Ready | Phase::Failed))>
-            <progress max="1" aria-label="Progress of this part"
-                prop:value=move || share().unwrap_or(if store.state.with(|s| s.phase == Phase::Done) { 1.0 } else { 0.0 })></progress>
-            <span class="words" data-testid="progress">{words}</span>
-            <span class="rate">{move || rate.get()}</span>
-        </div>
-    }
-}
-
-/// Large type and the pictures alone, for a projector.
-#[component]
-fn Present() -> impl IntoView {
-    let on = RwSignal::new(false);
-    Effect::new(move |_| {
-        let Some(root) = document().document_element() else { return };
-        let _ = if on.get() {
-            root.set_attribute("data-present", "")
-        } else {
-            root.remove_attribute("data-present")
-        };
-    });
-    view! {
-        <button type="button" data-testid="present" aria-pressed=move || on.get().to_string()
-            on:click=move |_| on.update(|o| *o = !*o)>"Present"</button>
     }
 }
 
@@ -204,7 +120,11 @@ fn Share() -> impl IntoView {
             );
         }
     };
-    view! { <button type="button" data-testid="share" on:click=share><span aria-live="polite">{move || said.get()}</span></button> }
+    view! {
+        <button type="button" class="share" data-testid="share" on:click=share>
+            <span aria-live="polite">{move || said.get()}</span>
+        </button>
+    }
 }
 
 /// The run's numbers as files.
@@ -216,7 +136,13 @@ fn Export(store: LessonStore) -> impl IntoView {
     let empty = move || store.state.with(|s| s.runs.is_empty() && s.seconds.is_none());
     let report = move || {
         let (checks, figures) = (store.checks.get_untracked(), store.raw_figures());
-        serde_json::json!({ "checks": checks, "figures": figures }).to_string()
+        let (seed, device, seconds) =
+            store.state.with_untracked(|s| (s.seed, s.device.as_ref().map(|d| d.name.clone()), s.seconds));
+        serde_json::json!({
+            "lesson": store.lesson.slug(), "seed": seed, "device": device, "seconds": seconds,
+            "checks": checks, "figures": figures,
+        })
+        .to_string()
     };
     view! {
         <details class="menu">

@@ -1,5 +1,6 @@
 //! A chart of curves: a canvas that fits its place, a legend whose entries can be pressed, a read-out under the pointer
-//! or the arrow keys, the same numbers as a table, and both as files.
+//! or the arrow keys, a stretch of it enlarged by dragging or by the keys + and −, the same numbers as a table, and both
+//! as files.
 
 use super::plot::{self, Axes, LEFT, Palette, Picture, Series};
 use crate::browser;
@@ -29,9 +30,14 @@ pub(crate) fn LineChart(
     empty: &'static str,
 ) -> impl IntoView {
     let hidden = RwSignal::new(BTreeSet::<String>::new());
+    // The stretch of the x axis that is shown; all of it for none.
+    let window_x = RwSignal::new(None::<(f64, f64)>);
     let shown = Memo::new(move |_| {
         let mut picture = picture.get();
         hidden.with(|h| picture.series.retain(|s| !h.contains(&s.name)));
+        if let Some(stretch) = window_x.get() {
+            picture.cut(stretch);
+        }
         picture
     });
     let canvas = NodeRef::<html::Canvas>::new();
@@ -62,15 +68,50 @@ pub(crate) fn LineChart(
 
     // The read-out: where along the axis, from 0 to 1.
     let picked = RwSignal::new(None::<f64>);
-    let seek = move |event: ev::PointerEvent| {
-        let Some(canvas) = canvas.get_untracked() else { return };
-        let width = f64::from(canvas.client_width());
+    let part = move |event: &ev::PointerEvent| {
+        let width = f64::from(canvas.get_untracked()?.client_width());
         let room = width - LEFT - shown.with_untracked(|p| plot::right(width, p));
-        picked.set(Some(((f64::from(event.offset_x()) - LEFT) / room).clamp(0.0, 1.0)));
+        Some(((f64::from(event.offset_x()) - LEFT) / room).clamp(0.0, 1.0))
+    };
+    // Where a drag began; a mouse's only, for a finger scrolls the page.
+    let dragged = RwSignal::new(None::<f64>);
+    let press = move |event: ev::PointerEvent| {
+        if event.pointer_type() == "mouse" && event.button() == 0 {
+            dragged.set(part(&event));
+        }
+    };
+    let seek = move |event: ev::PointerEvent| picked.set(part(&event));
+    let enlarge = move |from: f64, to: f64| {
+        let at =
+            shown.with_untracked(|p| Some((plot::value_at(p, axes, from)?, plot::value_at(p, axes, to)?)));
+        // A stretch with nothing in it would leave nothing to come back from.
+        let some = |(low, high): (f64, f64)| {
+            picture.with_untracked(|p| {
+                p.series.iter().flat_map(|s| &s.points).filter(|p| (low..=high).contains(&p.0)).count() > 1
+            })
+        };
+        if let Some(stretch) = at.filter(|s| some(*s)) {
+            window_x.set(Some(stretch));
+        }
+    };
+    let release = move |event: ev::PointerEvent| {
+        let (Some(from), Some(to)) = (dragged.get_untracked(), part(&event)) else { return };
+        dragged.set(None);
+        if (to - from).abs() > 0.03 {
+            enlarge(from.min(to), from.max(to));
+        }
     };
     let walk = move |event: ev::KeyboardEvent| {
         let now = picked.get_untracked().unwrap_or(1.0);
         let next = match event.key().as_str() {
+            "+" | "=" => {
+                enlarge((now - 0.25).max(0.0), (now + 0.25).min(1.0));
+                picked.get_untracked()
+            }
+            "-" => {
+                window_x.set(None);
+                picked.get_untracked()
+            }
             "ArrowLeft" => Some((now - 0.02).max(0.0)),
             "ArrowRight" => Some((now + 0.02).min(1.0)),
             "Home" => Some(0.0),
@@ -90,6 +131,14 @@ pub(crate) fn LineChart(
         let room = width - LEFT - shown.with(|p| plot::right(width, p));
         (format!("left: {:.1}px", LEFT + part * room), if part > 0.5 { "left" } else { "right" })
     };
+    // The stretch that is being dragged over.
+    let stretch = move || {
+        let (from, to) = (dragged.get()?, picked.get()?);
+        let width = f64::from(canvas.get()?.client_width());
+        let room = width - LEFT - shown.with(|p| plot::right(width, p));
+        let (low, high) = (from.min(to), from.max(to));
+        Some(format!("left: {:.1}px; width: {:.1}px", LEFT + low * room, (high - low) * room))
+    };
     let nothing = move || picture.with(|p| p.series.iter().all(|s| s.points.is_empty()));
     let file = move |end: &str| format!("gradus-{}.{end}", title.to_lowercase().replace(' ', "-"));
     let png = move |_| {
@@ -103,19 +152,29 @@ pub(crate) fn LineChart(
         <figure class="chart">
             <p class="y-name">{axes.y}</p>
             <div class="plot" tabindex="0" role="group"
-                aria-label=format!("{title}. Arrow keys read it out; the table below has the numbers.")
+                aria-label=format!("{title}. Arrow keys read it out, plus and minus enlarge it; the table below has the numbers.")
                 on:pointermove=seek
-                on:pointerleave=move |_| picked.set(None)
+                on:pointerdown=press
+                on:pointerup=release
+                on:dblclick=move |_| window_x.set(None)
+                on:pointerleave=move |_| {
+                    picked.set(None);
+                    dragged.set(None);
+                }
                 on:blur=move |_| picked.set(None)
                 on:keydown=walk>
                 <canvas node_ref=canvas aria-hidden="true"></canvas>
                 <div class="cursor" hidden=move || readout().is_none() style=move || place().0 data-side=move || place().1>
                     <output aria-live="polite">{move || readout()}</output>
                 </div>
+                <div class="stretch" hidden=move || stretch().is_none() style=move || stretch().unwrap_or_default()></div>
                 <Show when=nothing><p class="empty">{empty}</p></Show>
             </div>
             <figcaption>
                 {move || picture.with(|p| p.series.iter().map(|s| legend(s, hidden)).collect_view())}
+                <Show when=move || window_x.get().is_some()>
+                    <button type="button" class="quiet whole" on:click=move |_| window_x.set(None)>"Whole curve"</button>
+                </Show>
                 <span class="files-of">
                     <button type="button" class="quiet" on:click=png aria-label=format!("{title} as a picture, PNG")>"PNG"</button>
                     <button type="button" class="quiet" on:click=csv aria-label=format!("{title} as numbers, CSV")>"CSV"</button>
@@ -195,9 +254,7 @@ fn table_csv(picture: &Picture, axes: Axes) -> String {
 
 /// What every curve says at this part of the axis.
 fn readout(picture: &Picture, axes: Axes, part: f64) -> Option<String> {
-    let [(low, high), _] = plot::ranges(picture, axes)?;
-    let bent = low + part * (high - low);
-    let x = if axes.log_x { 10_f64.powf(bent) } else { bent };
+    let x = plot::value_at(picture, axes, part)?;
     let nearest = |s: &Series| {
         let after = s.points.partition_point(|p| p.0 < x);
         let near = [after.wrapping_sub(1), after].into_iter().filter_map(|i| s.points.get(i));

@@ -1,28 +1,11 @@
 //! What a learner can choose for a run, and how a link holds it.
 
+use super::knob::{Control, Knob, Numbers};
 use crate::url::{device, device_name};
 use gradus_core::protocol::DeviceChoice;
 use gradus_lessons::recipe::Size;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-
-/// Something of the recipe's settings that can be turned. Its values are few and known, so that no link can ask
-/// for more than a tab can bear.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Knob {
-    /// In links: `kl_coef`.
-    pub id: &'static str,
-    /// Beside the control.
-    pub label: &'static str,
-    /// What of the settings it changes: `ppo.kl_coef`; all of them to the same value.
-    pub paths: &'static [&'static str],
-    /// Name and JSON value of each choice.
-    pub options: &'static [(&'static str, &'static str)],
-    /// The choice that leaves the settings alone.
-    pub usual: usize,
-    /// One line on what it does, and what it breaks.
-    pub hint: &'static str,
-}
 
 /// The choices for a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,8 +16,17 @@ pub struct Choices {
     pub size: Size,
     /// Where.
     pub device: DeviceChoice,
-    /// Knobs that do not stand as usual: the index of their option.
-    pub knobs: BTreeMap<&'static str, usize>,
+    /// Knobs that do not stand as usual.
+    pub knobs: BTreeMap<&'static str, Turned>,
+}
+
+/// Where a knob stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Turned {
+    /// At this option of a choice.
+    Option(usize),
+    /// At this number.
+    Number(f64),
 }
 
 impl Default for Choices {
@@ -54,17 +46,18 @@ impl Choices {
                 "size" => size(value).map(|v| choices.size = v).is_some(),
                 "device" => device(value).map(|v| choices.device = v).is_some(),
                 _ => match knobs.iter().find(|k| k.id == key) {
-                    Some(knob) => {
-                        let index = knob.options.iter().position(|o| o.1 == value);
-                        index.map(|i| choices.turn(knob, i)).is_some()
-                    }
+                    Some(knob) => match choices.read(knob, value) {
+                        Ok(()) => true,
+                        Err(why) => {
+                            complaints.push(format!("{} {why} The usual value was taken.", refused(key)));
+                            continue;
+                        }
+                    },
                     None => continue,
                 },
             };
             if !used {
-                complaints.push(format!(
-                    "The link's “{key}” has a value that cannot be used, so the usual one was taken."
-                ));
+                complaints.push(format!("{} The usual one was taken.", refused(key)));
             }
         }
         (choices, complaints)
@@ -84,41 +77,95 @@ impl Choices {
             parts.push(format!("device={}", device_name(self.device)));
         }
         for knob in knobs {
-            if let Some((_, value)) = self.knobs.get(knob.id).and_then(|i| knob.options.get(*i)) {
+            if let Some(turned) = self.knobs.get(knob.id) {
+                let value = match (knob.control, turned) {
+                    (Control::Number(range), Turned::Number(value)) => range.write(*value),
+                    (Control::Choice { options, .. }, Turned::Option(i)) => {
+                        options.get(*i).map_or(String::new(), |o| o.1.into())
+                    }
+                    _ => continue,
+                };
                 parts.push(format!("{}={value}", knob.id));
             }
         }
         parts.join("&")
     }
 
-    /// Sets a knob to one of its options.
+    /// Sets a knob to what a link says.
+    fn read(&mut self, knob: &Knob, value: &str) -> Result<(), String> {
+        match knob.control {
+            Control::Choice { options, .. } => {
+                let index = options.iter().position(|o| o.1 == value);
+                self.turn(knob, index.ok_or("It is none of the choices.")?);
+            }
+            // In links of before knobs were numbers, the usual one.
+            Control::Number(_) if value == "null" => {
+                self.knobs.remove(knob.id);
+            }
+            Control::Number(range) => {
+                self.knobs.insert(knob.id, Turned::Number(range.read(value)?));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets a choice to one of its options.
     pub fn turn(&mut self, knob: &Knob, index: usize) {
-        if index == knob.usual {
+        let usual = matches!(knob.control, Control::Choice { usual, .. } if usual == index);
+        if usual {
             self.knobs.remove(knob.id);
         } else {
-            self.knobs.insert(knob.id, index);
+            self.knobs.insert(knob.id, Turned::Option(index));
         }
     }
 
-    /// The option at which a knob stands.
-    pub fn of(&self, knob: &Knob) -> usize {
-        self.knobs.get(knob.id).copied().unwrap_or(knob.usual)
+    /// Sets a knob to a number of its range; the usual one of the size is no change.
+    pub fn set(&mut self, knob: &Knob, range: &Numbers, value: f64) {
+        if value == range.usual(self.size) {
+            self.knobs.remove(knob.id);
+        } else {
+            self.knobs.insert(knob.id, Turned::Number(value));
+        }
+    }
+
+    /// The option at which a choice stands; the usual one for a number.
+    pub fn option(&self, knob: &Knob) -> usize {
+        match (self.knobs.get(knob.id), knob.control) {
+            (Some(Turned::Option(index)), _) => *index,
+            (_, Control::Choice { usual, .. }) => usual,
+            _ => 0,
+        }
+    }
+
+    /// The number at which a knob stands.
+    pub fn number(&self, knob: &Knob, range: &Numbers) -> f64 {
+        match self.knobs.get(knob.id) {
+            Some(Turned::Number(value)) => *value,
+            _ => range.usual(self.size),
+        }
     }
 
     /// The recipe's settings that the knobs change; null for none.
     pub fn patch(&self, knobs: &[Knob]) -> Value {
         let mut patch = Value::Null;
         for knob in knobs {
-            let Some((_, json)) = self.knobs.get(knob.id).and_then(|i| knob.options.get(*i)) else {
-                continue;
+            let value: Value = match (self.knobs.get(knob.id), knob.control) {
+                (Some(Turned::Number(value)), Control::Number(range)) => range.json(*value),
+                (Some(Turned::Option(i)), Control::Choice { options, .. }) => {
+                    options.get(*i).and_then(|o| serde_json::from_str(o.1).ok()).unwrap_or(Value::Null)
+                }
+                _ => continue,
             };
-            let value: Value = serde_json::from_str(json).unwrap_or(Value::Null);
             for path in knob.paths {
                 put(&mut patch, path, value.clone());
             }
         }
         patch
     }
+}
+
+fn refused(key: &str) -> String {
+    format!("The link's “{key}” has a value that cannot be used.")
 }
 
 /// Puts a value into nested objects at a dotted path.
@@ -153,21 +200,15 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    const KL: Numbers =
+        Numbers { min: 0.0, max: 1.0, whole: false, log: false, usual: [0.05, 0.1, 0.1], marks: &[] };
     const KNOBS: &[Knob] = &[
-        Knob {
-            id: "kl_coef",
-            label: "β",
-            paths: &["ppo.kl_coef"],
-            options: &[("0", "0"), ("0.1", "0.1"), ("1", "1")],
-            usual: 1,
-            hint: "",
-        },
+        Knob { id: "kl_coef", label: "β", paths: &["ppo.kl_coef"], control: Control::Number(KL), hint: "" },
         Knob {
             id: "lr",
             label: "lr",
             paths: &["lr", "ppo.lr"],
-            options: &[("a", "0.5"), ("b", "2")],
-            usual: 0,
+            control: Control::Choice { options: &[("a", "0.5"), ("b", "2")], usual: 0 },
             hint: "",
         },
     ];
@@ -176,30 +217,41 @@ mod tests {
     fn a_link_holds_the_choices() {
         let mut choices =
             Choices { seed: 9, size: Size::Smoke, device: DeviceChoice::Cpu, ..Choices::default() };
-        choices.turn(&KNOBS[0], 2);
+        choices.set(&KNOBS[0], &KL, 0.3);
+        choices.turn(&KNOBS[1], 1);
         let query = choices.query(KNOBS);
-        assert_eq!(query, "seed=9&size=smoke&device=cpu&kl_coef=1");
+        assert_eq!(query, "seed=9&size=smoke&device=cpu&kl_coef=0.3&lr=2");
         assert_eq!(Choices::parse(&query, KNOBS), (choices, vec![]));
         assert_eq!(Choices::default().query(KNOBS), "");
+    }
+
+    #[test]
+    fn links_of_before_knobs_were_numbers_still_work() {
+        let of = |query| Choices::parse(query, KNOBS).0.patch(KNOBS);
+        assert_eq!(of("kl_coef=0.0"), json!({ "ppo": { "kl_coef": 0.0 } }));
+        assert_eq!(of("kl_coef=null"), Value::Null);
     }
 
     #[test]
     fn knobs_become_a_patch_and_the_usual_none() {
         let mut choices = Choices::default();
         assert_eq!(choices.patch(KNOBS), Value::Null);
-        choices.turn(&KNOBS[0], 0);
+        choices.set(&KNOBS[0], &KL, 0.0);
         choices.turn(&KNOBS[1], 1);
-        assert_eq!(choices.patch(KNOBS), json!({ "lr": 2, "ppo": { "kl_coef": 0, "lr": 2 } }));
-        choices.turn(&KNOBS[0], 1);
-        assert_eq!(choices.of(&KNOBS[0]), 1);
-        assert!(!choices.knobs.contains_key("kl_coef"));
+        assert_eq!(choices.patch(KNOBS), json!({ "lr": 2, "ppo": { "kl_coef": 0.0, "lr": 2 } }));
+        choices.set(&KNOBS[0], &KL, 0.1);
+        choices.turn(&KNOBS[1], 0);
+        assert_eq!(choices, Choices::default());
+        choices.size = Size::Smoke;
+        assert_eq!(choices.number(&KNOBS[0], &KL), 0.05);
     }
 
     #[test]
     fn a_hostile_link_changes_nothing_and_is_named() {
         let (choices, complaints) =
-            Choices::parse("?seed=-1&size=huge&kl_coef=1e99&device=toaster&utm=1", KNOBS);
+            Choices::parse("?seed=-1&size=huge&kl_coef=1e99&lr=7&device=toaster&utm=1", KNOBS);
         assert_eq!(choices, Choices::default());
-        assert_eq!(complaints.len(), 4);
+        assert_eq!(complaints.len(), 5);
+        assert!(complaints[2].contains("A number from 0 to 1 fits here."), "{}", complaints[2]);
     }
 }

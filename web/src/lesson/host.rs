@@ -1,15 +1,19 @@
 //! The worker's side of a lesson: runs one recipe after another and lets the browser have its turn.
 
-use super::wire::{self, FromCourse, Request, ToCourse};
+use super::meter::{Gauge, Metered};
+use super::wire::{self, FromCourse, Meter, Request, ToCourse};
 use crate::host::{next_task, rest};
 use crate::wire::BUILD;
 use futures_channel::mpsc::{UnboundedReceiver, unbounded};
 use futures_util::StreamExt;
+use gradus_core::device::cpu::Cpu;
 use gradus_core::model::ModelFolder;
 use gradus_core::{Error, Result, session};
+use gradus_lessons::ask::{self, Ask};
 use gradus_lessons::recipe::{Course, GoOn, Host, Models, Moment, Role, base, runner};
 use js_sys::{Date, Uint8Array};
 use serde::Serialize;
+use std::rc::Rc;
 use wasm_bindgen::{JsCast, closure::Closure};
 use web_sys::{DedicatedWorkerGlobalScope, MessageEvent};
 
@@ -17,6 +21,9 @@ use web_sys::{DedicatedWorkerGlobalScope, MessageEvent};
 const TURN: f64 = 30.0;
 
 type Letter = (ToCourse, Vec<Uint8Array>);
+
+/// A question that waits, and its model.
+type Waiting = (u32, Box<Ask>, Vec<Uint8Array>);
 
 /// Serves lessons until the worker ends.
 pub(crate) fn start(scope: DedicatedWorkerGlobalScope) {
@@ -40,8 +47,12 @@ pub(crate) fn start(scope: DedicatedWorkerGlobalScope) {
         steps: 0,
         pace: 0.0,
         heap: Vec::new(),
+        asks: Vec::new(),
         turned: Date::now(),
         stepped: 0.0,
+        begun: 0.0,
+        waited: 0.0,
+        gauge: Rc::default(),
     }));
     post(&scope, &FromCourse::Ready { build: BUILD.into() }, &[]);
 }
@@ -58,12 +69,24 @@ async fn serve(mut watch: Watch) {
                 };
                 watch.flush();
                 post(&watch.scope, &message, &zips);
+                watch.answer().await;
+            }
+            ToCourse::Ask { id, ask } => {
+                watch.asks.push((id, ask, zips));
+                watch.answer().await;
             }
             ToCourse::Pace(pace) => watch.pace = pace,
             // Said to a run that has just ended.
             ToCourse::Pause | ToCourse::Resume | ToCourse::Step | ToCourse::Stop => {}
         }
     }
+}
+
+/// Asks a model. It is always the CPU that answers: a question is small, and a run may hold the GPU.
+async fn answer(ask: &Ask, zips: &[Uint8Array]) -> Result<ask::Answer> {
+    let zip = zips.first().ok_or_else(|| Error::Checkpoint("there is no model to ask: open one".into()))?;
+    let model = ModelFolder::from_zip(&zip.to_vec())?;
+    ask::ask(&mut Cpu::<f32>::new(), &model, ask).await
 }
 
 async fn run(
@@ -78,7 +101,10 @@ async fn run(
     let shape = base::Settings::of(request.size);
     let (device, report) = session::open_device(request.device, &shape.model, shape.train.batch).await?;
     post(&watch.scope, &FromCourse::Device(report), &[]);
+    watch.gauge = Rc::default();
+    let device = Box::new(Metered::new(device, watch.gauge.clone()));
     let start = Date::now();
+    (watch.begun, watch.waited) = (start, 0.0);
     let mut course = Course::new(device, request.seed, request.size, models, watch);
     let outcome = runner::run(Some(request.lesson), &mut course, &request.patch).await?;
     let seconds = (Date::now() - start) / 1e3;
@@ -102,15 +128,26 @@ struct Watch {
     pace: f64,
     /// What the page has not heard of.
     heap: Vec<Moment>,
+    /// Questions that wait for a turn.
+    asks: Vec<Waiting>,
     /// When the browser last had its turn.
     turned: f64,
     /// When the last step was made.
     stepped: f64,
+    /// When the run began, and for how long the learner let it wait, in milliseconds.
+    begun: f64,
+    waited: f64,
+    /// What goes through the device.
+    gauge: Rc<Gauge>,
 }
 
 impl Watch {
     fn flush(&mut self) {
         if !self.heap.is_empty() {
+            let seconds = (Date::now() - self.begun - self.waited) / 1e3;
+            let (tokens, bytes) = (self.gauge.tokens.get(), self.gauge.bytes.get());
+            // Before the moments, so that the page knows when they were.
+            post(&self.scope, &FromCourse::Meter(Meter { seconds, tokens, bytes }), &[]);
             post(&self.scope, &FromCourse::Moments(std::mem::take(&mut self.heap)), &[]);
         }
     }
@@ -122,13 +159,14 @@ impl Watch {
     }
 
     fn read(&mut self) -> Result<()> {
-        while let Ok((letter, _)) = self.letters.try_recv() {
+        while let Ok((letter, zips)) = self.letters.try_recv() {
             match letter {
                 ToCourse::Pause => self.pause(true),
                 ToCourse::Resume => self.pause(false),
                 ToCourse::Step => self.steps += 1,
                 ToCourse::Pace(pace) => self.pace = pace,
                 ToCourse::Stop => return Err(Error::Stopped),
+                ToCourse::Ask { id, ask } => self.asks.push((id, ask, zips)),
                 // The page stops a run before it starts another.
                 ToCourse::Run(_) => {}
             }
@@ -152,8 +190,10 @@ impl Watch {
             self.steps -= 1;
         }
         while (self.paused && self.steps == 0) || (step && self.too_soon()) {
+            let before = Date::now();
             self.turn().await?;
             rest(&self.scope).await;
+            self.waited += Date::now() - before;
         }
         if step {
             self.stepped = Date::now();
@@ -168,8 +208,18 @@ impl Watch {
     async fn turn(&mut self) -> Result<()> {
         self.flush();
         next_task().await;
+        self.read()?;
+        self.answer().await;
         self.turned = Date::now();
-        self.read()
+        Ok(())
+    }
+
+    /// Answers the questions that wait.
+    async fn answer(&mut self) {
+        for (id, ask, zips) in std::mem::take(&mut self.asks) {
+            let answer = answer(&ask, &zips).await.map(Box::new).map_err(|e| e.to_string());
+            post(&self.scope, &FromCourse::Answered { id, answer }, &[]);
+        }
     }
 }
 

@@ -4,12 +4,18 @@
 //! to the [`state`]; the bar, the table and the lesson's pictures show it.
 
 pub mod choices;
+pub mod knob;
+pub mod progress;
 pub mod state;
 pub mod wire;
 
 #[cfg(feature = "worker")]
 pub(crate) mod host;
+#[cfg(any(feature = "worker", test))]
+mod meter;
 
+#[cfg(feature = "app")]
+mod ask;
 #[cfg(feature = "app")]
 mod bar;
 #[cfg(feature = "app")]
@@ -17,9 +23,13 @@ mod chart;
 #[cfg(feature = "app")]
 mod checks;
 #[cfg(feature = "app")]
+mod controls;
+#[cfg(feature = "app")]
 mod data;
 #[cfg(feature = "app")]
-mod keep;
+mod gauges;
+#[cfg(feature = "app")]
+pub(crate) mod keep;
 #[cfg(feature = "app")]
 mod labels;
 #[cfg(feature = "app")]
@@ -34,6 +44,12 @@ mod pictures;
 mod plot;
 #[cfg(feature = "app")]
 mod predict;
+#[cfg(feature = "app")]
+mod present;
+#[cfg(feature = "app")]
+mod prompt;
+#[cfg(feature = "app")]
+mod start;
 #[cfg(feature = "app")]
 mod store;
 #[cfg(feature = "app")]

@@ -1,10 +1,12 @@
 //! The laboratory of a lesson: run bar, pictures, table, models.
 
-use super::bar::RunBar;
+use super::bar::{RunBar, Settings};
 use super::checks::Checks;
 use super::lineage::Lineage;
 use super::state::{Phase, Shown};
 use super::{LessonStore, pictures, predict};
+use crate::browser;
+use gradus_core::protocol::DeviceChoice;
 use gradus_lessons::recipe::Lesson;
 use leptos::portal::Portal;
 use leptos::prelude::*;
@@ -18,6 +20,7 @@ pub(crate) fn lesson_named(slug: &str) -> Option<Lesson> {
 #[component]
 pub(crate) fn LessonPage(store: LessonStore) -> impl IntoView {
     predict::follow(store);
+    store.present.follow();
     let place = document().get_element_by_id("device-place");
     let device = move || {
         store.state.with(|s| s.device.as_ref().map(|d| (d.name.clone(), d.gpu))).map(|(name, gpu)| {
@@ -29,11 +32,31 @@ pub(crate) fn LessonPage(store: LessonStore) -> impl IntoView {
     view! {
         <RunBar store />
         <Notice store />
+        <NoWebGpu store />
+        <Settings store />
         <Origin store />
-        {pictures::of(store)}
+        <p class="note concealed-note">"What came is hidden until “Reveal” is pressed, beside the prediction."</p>
+        <div class="pictures" data-shown=move || store.state.with(|s| s.shown.name())
+            data-stale=move || store.stale().to_string()>{pictures::of(store)}</div>
         <Checks store />
         <Lineage store />
+        <predict::Reveal store />
         {place.map(|mount| view! { <Portal mount>{device}</Portal> })}
+    }
+}
+
+/// What a reader without WebGPU should know before a run.
+#[component]
+fn NoWebGpu(store: LessonStore) -> impl IntoView {
+    let asked = move || store.choices.with(|c| c.device == DeviceChoice::Gpu);
+    view! {
+        <Show when=|| !browser::has_webgpu()>
+            <p class="note no-webgpu" data-testid="no-webgpu">
+                "This browser offers no WebGPU, so runs are computed on the CPU in WebAssembly: the same steps, more slowly. "
+                "For the GPU open the page in a recent Chrome, Edge or Safari, over https or on localhost."
+                <Show when=asked>" The device chosen is the GPU; the run will take the CPU instead."</Show>
+            </p>
+        </Show>
     }
 }
 
@@ -66,6 +89,8 @@ fn Notice(store: LessonStore) -> impl IntoView {
 #[component]
 fn Origin(store: LessonStore) -> impl IntoView {
     let text = move || {
+        let stale = store.stale();
+        let wanted_gpu = store.choices.with(|c| c.device == DeviceChoice::Gpu);
         store.state.with(|s| {
             let device = s.device.as_ref().map_or("an unknown device", |d| d.name.as_str());
             match s.shown {
@@ -78,17 +103,21 @@ fn Origin(store: LessonStore) -> impl IntoView {
                 Shown::Kept => format!("Your last run, kept in this browser: seed {}, on {device}.", s.seed),
                 Shown::Live => match s.phase {
                     Phase::Done => format!("Your run: seed {}, on {device}.", s.seed),
-                    Phase::Failed => "The run failed.".into(),
+                    Phase::Failed => "The run failed before its end: curves stop where it did.".into(),
+                    _ if s.device.as_ref().is_some_and(|d| !d.gpu) && wanted_gpu => format!(
+                        "Live, from seed {}, on the CPU instead of the GPU: {}.",
+                        s.seed,
+                        s.device.as_ref().map_or("", |d| d.reason.trim_end_matches('.')),
+                    ),
+                    _ if stale => format!(
+                        "Live, from seed {}. Pictures marked “the run before” are drawn anew when this one is done.",
+                        s.seed,
+                    ),
                     _ => format!("Live, from seed {}.", s.seed),
                 },
             }
         })
     };
-    let shown = move || match store.state.with(|s| s.shown) {
-        Shown::Nothing => "nothing",
-        Shown::Shipped => "shipped",
-        Shown::Kept => "kept",
-        Shown::Live => "live",
-    };
+    let shown = move || store.state.with(|s| s.shown.name());
     view! { <p class="origin" data-testid="origin" data-shown=shown>{text}</p> }
 }

@@ -67,6 +67,15 @@ pub(crate) struct Picture {
     pub(crate) levels: Vec<Level>,
 }
 
+impl Picture {
+    /// Leaves only this stretch of the x axis.
+    pub(crate) fn cut(&mut self, (low, high): (f64, f64)) {
+        for series in &mut self.series {
+            series.points.retain(|p| (low..=high).contains(&p.0));
+        }
+    }
+}
+
 /// Space around the plot, in CSS pixels.
 pub(super) const LEFT: f64 = 46.0;
 pub(super) const RIGHT: f64 = 12.0;
@@ -105,6 +114,13 @@ pub(super) fn ranges(picture: &Picture, axes: Axes) -> Option<[(f64, f64); 2]> {
         (low - room, high + room)
     };
     Some([if x.1 > x.0 { x } else { pad(x, 0.0) }, pad(y, 0.07)])
+}
+
+/// The x at a part of the axis, from 0 at its left end to 1; `None` where there is nothing to show.
+pub(super) fn value_at(picture: &Picture, axes: Axes, part: f64) -> Option<f64> {
+    let [(low, high), _] = ranges(picture, axes)?;
+    let bent = low + part * (high - low);
+    Some(if axes.log_x { 10_f64.powf(bent) } else { bent })
 }
 
 /// Round marks of an axis between two bent ends: place and text.
@@ -327,6 +343,16 @@ mod tests {
             |range, log, room| -> Vec<String> { marks(range, log, room).into_iter().map(|m| m.1).collect() };
         assert_eq!(texts((0.0, 1.0), false, 5), ["0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         assert_eq!(texts((3.0, 6.0), true, 4), ["1000", "10k", "100k", "1M"]);
+    }
+
+    #[test]
+    fn a_stretch_of_the_axis_is_all_that_is_left() {
+        let points = (1..=100).map(|i| (f64::from(i), 1.0)).collect();
+        let mut picture = Picture { series: vec![Series { points, ..Series::default() }], levels: vec![] };
+        let axes = Axes { log_x: true, ..Axes::default() };
+        assert_eq!(value_at(&picture, axes, 0.5), Some(10.0));
+        picture.cut((10.0, 20.0));
+        assert_eq!((picture.series[0].points.len(), value_at(&picture, axes, 0.0)), (11, Some(10.0)));
     }
 
     #[test]

@@ -2,7 +2,9 @@
 //! stand in the page's HTML and work without this.
 
 use super::LessonStore;
+use super::present::RevealButton;
 use super::state::{Phase, Shown};
+use leptos::portal::Portal;
 use leptos::prelude::*;
 use wasm_bindgen::{JsCast, closure::Closure};
 use web_sys::{Element, Event, HtmlInputElement};
@@ -46,4 +48,11 @@ fn restore(main: &Element, slug: &str) {
             input.set_checked(true);
         }
     }
+}
+
+/// The teacher's button, within the form of the prediction.
+#[component]
+pub(crate) fn Reveal(store: LessonStore) -> impl IntoView {
+    let form = document().query_selector("form.predict").ok().flatten();
+    form.map(|mount| view! { <Portal mount><RevealButton present=store.present /></Portal> })
 }

@@ -1,7 +1,8 @@
 //! What the page knows of a lesson's run. Only [`State::apply`] changes it, so that it can be tested without a
 //! browser.
 
-use super::wire::FromCourse;
+use super::progress::Part;
+use super::wire::{FromCourse, Meter};
 use gradus_core::protocol::DeviceReport;
 use gradus_lessons::recipe::Moment;
 use gradus_lessons::recipe::record::Record;
@@ -49,6 +50,18 @@ pub enum Shown {
     Kept,
     /// Those of a run of this visit.
     Live,
+}
+
+impl Shown {
+    /// As in `data-shown`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Shipped => "shipped",
+            Self::Kept => "kept",
+            Self::Live => "live",
+        }
+    }
 }
 
 /// The metrics of one of a recipe's runs (`d32`, `ppo`, `masked`): values by name, each at its step.
@@ -103,7 +116,7 @@ pub struct State {
     /// Whose numbers these are.
     pub shown: Shown,
     /// The parts that have begun; the last one is being done.
-    pub stages: Vec<String>,
+    pub stages: Vec<Part>,
     /// Units done and in all, of the last part.
     pub progress: Option<(u64, u64)>,
     /// The runs, in the order in which they began.
@@ -116,6 +129,8 @@ pub struct State {
     pub data: Option<DataSet>,
     /// Steps seen, of all runs.
     pub steps: u64,
+    /// What it has cost so far.
+    pub meter: Meter,
     /// Where it computes.
     pub device: Option<DeviceReport>,
     /// How long it took, in seconds.
@@ -143,6 +158,9 @@ impl State {
             ..Self::default()
         };
         record.moments.iter().for_each(|m| state.moment(m));
+        for (part, began) in state.stages.iter_mut().zip(&record.timeline) {
+            part.began = *began;
+        }
         state
     }
 
@@ -150,6 +168,7 @@ impl State {
     pub fn apply(&mut self, message: &FromCourse) {
         match message {
             FromCourse::Device(report) => self.device = Some(report.clone()),
+            FromCourse::Meter(meter) => self.meter = *meter,
             FromCourse::Moments(moments) => moments.iter().for_each(|m| self.moment(m)),
             FromCourse::Paused(paused) => self.phase = if *paused { Phase::Paused } else { Phase::Running },
             FromCourse::Done { seconds, .. } => {
@@ -162,14 +181,14 @@ impl State {
                 self.phase = Phase::Failed;
                 self.failure = Some(message.clone());
             }
-            FromCourse::Ready { .. } => {}
+            FromCourse::Ready { .. } | FromCourse::Answered { .. } => {}
         }
     }
 
     fn moment(&mut self, moment: &Moment) {
         match moment {
             Moment::Stage { name } => {
-                self.stages.push(name.clone());
+                self.stages.push(Part { name: name.clone(), began: self.meter.seconds });
                 self.progress = None;
             }
             Moment::Progress { done, of } => self.progress = Some((*done, *of)),
@@ -262,6 +281,7 @@ mod tests {
     #[test]
     fn a_run_is_followed_to_its_end() {
         let mut state = State::begun(3);
+        state.apply(&FromCourse::Meter(Meter { seconds: 1.5, tokens: 64, bytes: 9 }));
         state.apply(&FromCourse::Moments(vec![
             Moment::Stage { name: "training".into() },
             metrics("a", 1, 2.0),
@@ -271,6 +291,7 @@ mod tests {
         ]));
         assert_eq!(state.curve("a", "loss"), [(1, 2.0), (2, 1.5)]);
         assert_eq!(state.curve("c", "loss"), []);
+        assert_eq!(state.stages, [Part { name: "training".into(), began: 1.5 }]);
         assert_eq!((state.steps, state.progress), (3, Some((2, 9))));
         state.apply(&FromCourse::Paused(true));
         assert!(state.busy() && state.phase == Phase::Paused);

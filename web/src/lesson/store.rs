@@ -1,13 +1,17 @@
 //! The signals of a lesson's page, and all that may touch them.
 
-use super::choices::{Choices, Knob};
+use super::ask::Asks;
+use super::choices::Choices;
 use super::keep::{self, Made};
+use super::knob::Knob;
 use super::labels::{joined, without_labels};
 use super::pictures;
+use super::present::Present;
+use super::progress::Plan;
 use super::state::{Phase, Shown, State};
 use super::wire::{FromCourse, Request, ToCourse};
 use super::worker::Worker;
-use crate::browser;
+use crate::{browser, stair};
 use gradus_lessons::check::Check;
 use gradus_lessons::recipe::record::{Record, cut, thin};
 use gradus_lessons::recipe::{Lesson, Moment, Role};
@@ -16,7 +20,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A model of the course, as far as the page shows it.
@@ -49,6 +53,12 @@ pub(crate) struct LessonStore {
     pub(crate) pace: RwSignal<f64>,
     /// The learner's models, and those that came with the page.
     pub(crate) models: RwSignal<BTreeMap<Role, Model>>,
+    /// Roles for which the model that came with the page is taken, though the learner has one.
+    pub(crate) shipped_first: RwSignal<BTreeSet<Role>>,
+    /// What an earlier run of this lesson tells of its parts.
+    pub(crate) plan: RwSignal<Plan>,
+    /// For teachers.
+    pub(crate) present: Present,
     /// What could not be done, or a link asked in vain.
     pub(crate) notice: RwSignal<Option<String>>,
     inner: StoredValue<Inner, LocalStorage>,
@@ -65,12 +75,16 @@ struct Inner {
     root: String,
     worker: Option<Worker>,
     zips: BTreeMap<Role, Uint8Array>,
+    /// Those that came with the page, where the learner's own stands in `zips`.
+    shipped: BTreeMap<Role, Uint8Array>,
     /// All moments of the run, for the record of it.
     moments: Vec<Moment>,
     /// What the run was asked with.
     asked: Choices,
     /// The settings that it changed.
     patch: Value,
+    /// Questions that the worker has not answered.
+    asks: Asks,
 }
 
 impl LessonStore {
@@ -83,9 +97,11 @@ impl LessonStore {
             root: root.into(),
             worker: None,
             zips: BTreeMap::new(),
+            shipped: BTreeMap::new(),
             moments: Vec::new(),
             asked,
             patch: Value::Null,
+            asks: Asks::default(),
         };
         Self {
             lesson,
@@ -97,6 +113,9 @@ impl LessonStore {
             by_hand: RwSignal::new(Value::Null),
             pace: RwSignal::new(0.0),
             models: RwSignal::new(BTreeMap::new()),
+            shipped_first: RwSignal::new(BTreeSet::new()),
+            plan: RwSignal::new(Plan::default()),
+            present: Present::new(),
             notice: RwSignal::new((!complaints.is_empty()).then(|| complaints.join(" "))),
             inner: StoredValue::new_local(inner),
         }
@@ -124,6 +143,9 @@ impl LessonStore {
                             && c.patch(self.knobs) == without_labels(r.patch.clone()))
                 })
             };
+            if let Some(record) = &kept {
+                self.plan.set(Plan::of(record));
+            }
             match kept.filter(fits) {
                 Some(record) => self.show(record, Shown::Kept),
                 None => self.show_shipped().await,
@@ -148,10 +170,14 @@ impl LessonStore {
         if self.shipped_list().await.runs.iter().any(|r| r == slug)
             && let Some(text) = browser::fetch_text(&self.shipped(&format!("runs/{slug}.json"))).await
             && let Ok(record) = serde_json::from_str(&text)
-            // A run may have been started while it was on its way.
-            && self.state.with_untracked(|s| s.shown == Shown::Nothing)
         {
-            self.show(record, Shown::Shipped);
+            if self.plan.with_untracked(Plan::is_empty) {
+                self.plan.set(Plan::of(&record));
+            }
+            // A run may have been started while it was on its way.
+            if self.state.with_untracked(|s| s.shown == Shown::Nothing) {
+                self.show(record, Shown::Shipped);
+            }
         }
     }
 
@@ -193,9 +219,42 @@ impl LessonStore {
         }
     }
 
+    /// Takes the model that came with the page for this role, or the learner's own again.
+    pub(crate) fn start_from_shipped(self, role: Role, shipped: bool) {
+        if !shipped {
+            return self.take_own(role);
+        }
+        self.shipped_first.update(|s| {
+            s.insert(role);
+        });
+        if self.inner.with_value(|i| i.shipped.contains_key(&role)) {
+            return;
+        }
+        spawn_local(async move {
+            match browser::fetch_bytes(&self.shipped(&format!("{}.zip", role.slug()))).await {
+                Some(zip) => self.inner.update_value(|i| drop(i.shipped.insert(role, zip))),
+                None => {
+                    self.take_own(role);
+                    self.notice.set(Some(
+                        "The model that comes with the page could not be fetched. Check the connection and choose it \
+                         again; until then the run begins from your own."
+                            .into(),
+                    ));
+                }
+            }
+        });
+    }
+
+    fn take_own(self, role: Role) {
+        self.shipped_first.update(|s| {
+            s.remove(&role);
+        });
+    }
+
     /// Forgets the learner's model of this role; the one that came with the page, if any, is used again.
     pub(crate) fn forget_model(self, role: Role) {
         self.models.update(|m| drop(m.remove(&role)));
+        self.take_own(role);
         self.inner.update_value(|i| drop(i.zips.remove(&role)));
         spawn_local(async move {
             keep::forget_model(role).await;
@@ -228,12 +287,28 @@ impl LessonStore {
         })
     }
 
+    /// Whether pictures of figures show the run before the one on the screen.
+    pub(crate) fn stale(self) -> bool {
+        let unfinished = self.state.with(|s| s.shown == Shown::Live && s.phase != Phase::Done);
+        unfinished && self.values.with(Option::is_some)
+    }
+
     /// The figures as they are, for a file; null where there are none.
     pub(crate) fn raw_figures(self) -> Value {
         self.values.get_untracked().map_or(Value::Null, |v| (*v).clone())
     }
 
-    fn send(self, message: ToCourse, zips: Vec<Uint8Array>) {
+    /// The zip of a model, if there is one.
+    pub(super) fn zip(self, role: Role) -> Option<Uint8Array> {
+        self.inner.with_value(|i| i.zips.get(&role).cloned())
+    }
+
+    /// The questions that the worker has not answered.
+    pub(super) fn with_asks<R>(self, of: impl FnOnce(&mut Asks) -> R) -> Option<R> {
+        self.inner.try_update_value(|i| of(&mut i.asks))
+    }
+
+    pub(super) fn send(self, message: ToCourse, zips: Vec<Uint8Array>) {
         if let Some(worker) = self.inner.with_value(|i| i.worker.clone()) {
             worker.send(message, zips);
         }
@@ -244,8 +319,14 @@ impl LessonStore {
         let choices = self.choices.get_untracked();
         self.state.set(State::begun(choices.seed));
         self.notice.set(None);
+        self.present.conceal();
         let needs = pictures::needs(self.lesson);
-        let zips = self.inner.with_value(|i| i.zips.clone());
+        let mut zips = self.inner.with_value(|i| i.zips.clone());
+        for role in self.shipped_first.get_untracked() {
+            if let Some(zip) = self.inner.with_value(|i| i.shipped.get(&role).cloned()) {
+                zips.insert(role, zip);
+            }
+        }
         let (roles, zips): (Vec<_>, Vec<_>) = zips.into_iter().filter(|(r, _)| needs.contains(r)).unzip();
         self.send(ToCourse::Pace(self.pace.get_untracked()), Vec::new());
         let patch = joined(choices.patch(self.knobs), self.by_hand.get_untracked());
@@ -290,11 +371,12 @@ impl LessonStore {
         self.send(ToCourse::Step, Vec::new());
     }
 
-    /// Ends the run and shows what was shown before it.
+    /// Ends the run, or clears the screen of the last one; what came with the page is shown again.
     pub(crate) fn reset(self) {
         if let Some(worker) = self.inner.with_value(|i| i.worker.clone()) {
             worker.kill();
         }
+        self.with_asks(Asks::forget);
         self.state.set(State::default());
         self.checks.set(Vec::new());
         self.values.set(None);
@@ -311,6 +393,7 @@ impl LessonStore {
     }
 
     fn hear(self, message: FromCourse, zips: Vec<Uint8Array>) {
+        let Some(message) = self.hear_answer(message) else { return };
         if let FromCourse::Moments(moments) = &message {
             self.inner.update_value(|i| i.moments.extend(moments.iter().cloned()));
         }
@@ -336,10 +419,13 @@ impl LessonStore {
                 patch,
                 device,
                 seconds,
+                timeline: self.state.with_untracked(|s| s.stages.iter().map(|p| p.began).collect()),
                 moments: thin(moments),
                 checks,
                 figures: cut(figures),
             };
+            self.plan.set(Plan::of(&record));
+            stair::climb(self.lesson);
             self.keep(record, made, roles, zips);
         }
     }
@@ -378,21 +464,19 @@ impl LessonStore {
 
     /// Takes a model from a file in place of the course's own.
     pub(crate) fn upload(self, role: Role, zip: Uint8Array) {
+        if zip.length() < 4 || zip.slice(0, 2).to_vec() != *b"PK" {
+            return self.notice.set(Some(
+                "This file is no zip. Choose the zip of a Hugging Face folder: config.json, model.safetensors and \
+                 tokenizer.json, as “Download” below gives it."
+                    .into(),
+            ));
+        }
+        self.notice.set(None);
+        self.take_own(role);
         let made = Made { lesson: None, seed: 0, device: String::new(), when: js_sys::Date::now() };
         self.add(role, Some(made.clone()), zip.clone());
         spawn_local(async move {
             let _ = keep::keep_model(role, &made, &zip).await;
-        });
-    }
-
-    /// Forgets every run, model and prediction of this browser, and shows the lesson as on the first visit.
-    pub(crate) fn forget_everything(self) {
-        spawn_local(async move {
-            keep::forget().await;
-            if let Ok(Some(storage)) = window().local_storage() {
-                let _ = storage.clear();
-            }
-            let _ = window().location().reload();
         });
     }
 }

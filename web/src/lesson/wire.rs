@@ -2,6 +2,7 @@
 //! order in which the message names their roles.
 
 use gradus_core::protocol::{DeviceChoice, DeviceReport};
+use gradus_lessons::ask::{Answer, Ask};
 use gradus_lessons::check::Check;
 use gradus_lessons::recipe::{Lesson, Moment, Role, Size};
 use js_sys::{Array, JsString, Uint8Array};
@@ -41,6 +42,24 @@ pub enum ToCourse {
     Pace(f64),
     /// End the run.
     Stop,
+    /// Ask the model whose zip comes with it, on the CPU; during a run too, between two of its turns.
+    Ask {
+        /// By which the answer is known.
+        id: u32,
+        /// The question.
+        ask: Box<Ask>,
+    },
+}
+
+/// What a run has cost so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Meter {
+    /// Seconds it has worked, pauses left out.
+    pub seconds: f64,
+    /// Tokens that its models have read, in training and in writing; what two models read counts twice.
+    pub tokens: u64,
+    /// Bytes that the device holds now.
+    pub bytes: u64,
 }
 
 /// The worker to the page.
@@ -55,6 +74,8 @@ pub enum FromCourse {
     Device(DeviceReport),
     /// What happened since the last message.
     Moments(Vec<Moment>),
+    /// What it has cost so far.
+    Meter(Meter),
     /// It waits, or goes on.
     Paused(bool),
     /// It came to its end.
@@ -67,6 +88,13 @@ pub enum FromCourse {
         seconds: f64,
         /// Models that it made or began from; their zips follow.
         roles: Vec<Role>,
+    },
+    /// What a model answered, or why it did not and what to do.
+    Answered {
+        /// Of the question.
+        id: u32,
+        /// The answer.
+        answer: Result<Box<Answer>, String>,
     },
     /// It was stopped.
     Stopped,

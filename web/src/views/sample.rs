@@ -69,7 +69,7 @@ pub(crate) fn SampleText(store: Store) -> impl IntoView {
     };
     view! {
         <section class="writing" aria-label="Text written by the model">
-            <h4>{caption}</h4>
+            <h3>{caption}</h3>
             <div class="sample">
                 <p data-testid="sample">{text}</p>
                 {move || older.get().iter().map(|s| view! { <p class="older">{whole(s)}</p> }).collect_view()}

@@ -22,8 +22,7 @@ pub(super) fn dispatch<W: WithSimd>(work: W) -> W::Output {
     use pulp::wasm::Simd128 as Vectors;
     match Vectors::try_new() {
         Some(simd) => work.with_simd(simd),
-        // Never: without them the module would not have been valid.
-        None => work.with_simd(pulp::Scalar::new()),
+        None => unreachable!("a browser without these vectors refuses the module"),
     }
 }
 

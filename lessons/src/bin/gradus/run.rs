@@ -81,6 +81,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         let device = open(args.device, &shape.model, shape.train.batch)?;
         let name = device.name();
         let start = Instant::now();
+        (terminal.begun, terminal.timeline) = (start, Vec::new());
         eprintln!("{slug}:");
         let mut course = Course::new(device, args.seed, size, models, &mut terminal);
         let outcomes = pollster::block_on(runner::run(lesson, &mut course, &patch))?;
@@ -96,6 +97,7 @@ pub(crate) fn run(args: Args) -> Outcome {
                 patch: patch.clone(),
                 device: name.clone(),
                 seconds,
+                timeline: std::mem::take(&mut terminal.timeline),
                 moments: thin(terminal.take()),
                 checks: outcomes.checks.clone(),
                 figures: cut(outcomes.figures.clone()),
@@ -157,6 +159,9 @@ struct Terminal {
     log: Option<BufWriter<File>>,
     /// All moments of the lesson, where they are wanted.
     kept: Option<Vec<Moment>>,
+    /// When the lesson began, and how many seconds later each of its parts did.
+    begun: Instant,
+    timeline: Vec<f64>,
     stage: String,
     last: String,
     shown: Instant,
@@ -166,7 +171,8 @@ impl Terminal {
     fn new(log: Option<&Path>, keep: bool) -> std::io::Result<Self> {
         let log = log.map(File::create).transpose()?.map(BufWriter::new);
         let kept = keep.then(Vec::new);
-        Ok(Self { log, kept, stage: String::new(), last: String::new(), shown: Instant::now() })
+        let (begun, timeline) = (Instant::now(), Vec::new());
+        Ok(Self { log, kept, begun, timeline, stage: String::new(), last: String::new(), shown: begun })
     }
 
     /// The moments kept since the last call.
@@ -208,6 +214,7 @@ impl Terminal {
             Moment::Stage { name } => {
                 self.clear();
                 eprintln!("  {name}");
+                self.timeline.push(self.begun.elapsed().as_secs_f64());
                 self.stage.clone_from(name);
                 self.last.clear();
             }

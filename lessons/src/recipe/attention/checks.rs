@@ -153,14 +153,20 @@ fn heads(figures: &Figures) -> Vec<Check> {
             "Olsson et al. 2022, prefix matching, on dictionaries; evenly spread it were 0.03; 0.58 and 0.63 on 2 seeds",
         ),
     ];
+    let mut costs: Vec<f64> = figures.ablations.iter().map(|a| a.cost_of_meanings).collect();
+    costs.sort_by(f64::total_cmp);
+    let median = costs.get(costs.len() / 2).copied().unwrap_or(f64::NAN);
     let cut = figures.ablations.iter().find(|a| best.is_some_and(|b| (b.layer, b.head) == (a.layer, a.head)));
     checks.push(Check::new(
         "induction-ablation",
-        "loss that cutting out the best induction head costs on meanings a dictionary has given before",
-        cut.map_or(f64::NAN, |a| a.cost_of_meanings),
+        "what cutting out the best induction head costs on meanings a dictionary has given before, beyond the median head",
+        cut.map_or(f64::NAN, |a| a.cost_of_meanings) - median,
         "nats/token",
-        Expected::AtLeast(0.1),
-        "Olsson et al. 2022",
+        // The best head is chosen by where it looks, not by what it costs. A head that only looks there and does
+        // nothing costs no more than others: in the base model those without an induction score cost −0.4 to 1.0 but
+        // for the one below it that finds the token before.
+        Expected::AtLeast(0.3),
+        "Olsson et al. 2022; 1.7 in the course's base model (three layers, seed 1)",
     ));
     if let Some(one) = run(figures, "one-layer") {
         checks.push(Check::new(

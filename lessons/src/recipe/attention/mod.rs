@@ -10,7 +10,7 @@ pub use recall::Recall;
 use super::pretrain::advance;
 use super::{Course, Report, Size};
 use crate::instruments::theory::{self, Width};
-use crate::instruments::{HeadScore, HeadTrace, Lens, Look, Repeated, without_head};
+use crate::instruments::{HeadScore, HeadTrace, Lens, Probe, Repeated, without_head};
 use crate::loader::world_material;
 use crate::material::WorldRows;
 use crate::world::{EOS, Kind, MADE_UP, Mix, word};
@@ -25,6 +25,8 @@ use serde::{Deserialize, Serialize};
 
 /// Rows of one forward pass of the instruments.
 const BATCH: usize = 16;
+/// Digits after the point of what is kept of a moment that is not the last.
+const DIGITS: i32 = 2;
 /// Training rows whose word pairs are counted for the bigram baseline.
 const BIGRAM_ROWS: u64 = 4_000;
 
@@ -153,7 +155,11 @@ pub struct Snapshot {
     pub eval_loss: f64,
     /// Its heads, measured.
     pub heads: Vec<HeadScore>,
-    /// The example's maps `[L][H]`, each `[n, n]`, n being the example's length.
+    /// The example under the lens: the last moment whole, the others thinned. None in older records, which have maps.
+    #[serde(default)]
+    pub probe: Option<Probe>,
+    /// In older records: the example's maps `[L][H]`, each `[n, n]`, n being the example's length.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub maps: Vec<Vec<Vec<f32>>>,
     /// The weights, laid out by [`Params`](gradus_core::model::Params); not written out.
     #[serde(skip)]
@@ -263,7 +269,11 @@ async fn attention(course: &mut Course<'_>, settings: &Settings, model: &ModelCo
     let last = settings.snapshots.max(2) - 1;
     for mark in 0..=last {
         advance(course, "attention", &mut trainer, &mut pace, train, mark * train.steps / last).await?;
-        snapshots.push(snapshot(&mut trainer, &lens, &repeated).await?);
+        let mut snapshot = snapshot(&mut trainer, &lens, &repeated).await?;
+        if mark < last {
+            snapshot.probe = snapshot.probe.map(|p| p.thinned(DIGITS));
+        }
+        snapshots.push(snapshot);
     }
     course.stage("measuring its heads").await?;
     let device = &mut *trainer.device;
@@ -303,16 +313,8 @@ async fn snapshot(trainer: &mut Trainer, lens: &Lens, repeated: &Repeated) -> Re
     let look = lens.look(&mut *trainer.device, &[example()]).await?;
     let weights = trainer.tensors().await?.params;
     let (step, num_tokens) = (trainer.step(), trainer.num_tokens());
-    Ok(Snapshot { step, num_tokens, eval_loss, heads, maps: maps(&look), weights })
-}
-
-/// The example's maps, cut to its length.
-fn maps(look: &Look) -> Vec<Vec<Vec<f32>>> {
-    let n = example().len();
-    let cut =
-        |map: &[f32]| map.chunks_exact(look.context).take(n).flat_map(|line| line[..n].to_vec()).collect();
-    let layer = |l: usize| (0..look.heads).map(|h| cut(look.map(0, l, h))).collect();
-    (0..look.layers()).map(layer).collect()
+    let probe = Some(Probe::of(&look, 0, &example()));
+    Ok(Snapshot { step, num_tokens, eval_loss, heads, probe, maps: Vec::new(), weights })
 }
 
 /// Cuts out each head in turn, and puts the weights back.

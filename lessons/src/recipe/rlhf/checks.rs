@@ -84,7 +84,7 @@ pub(super) fn planted(run: &Optimised, kept: &Optimised) -> Vec<Check> {
             end.flattery - start.flattery,
             "words",
             Expected::AtLeast(0.5),
-            "PPO earns what the labels reward",
+            "PPO earns what the labels reward; a flattering phrase has one word or two",
         ),
         Check::new(
             "bias-costs",
@@ -92,7 +92,7 @@ pub(super) fn planted(run: &Optimised, kept: &Optimised) -> Vec<Check> {
             end.gold - honest.gold,
             "",
             Expected::AtMost(-0.5),
-            "PPO earns what the labels reward",
+            "the labels are the specification; gold ended at 0.2 and not at 1.7 in a prototype's one run",
         ),
     ]
 }

@@ -254,9 +254,8 @@ impl Analysis {
         let least = all.iter().flat_map(|p| &p.kinds).map(|(_, x, se)| x / se).fold(f64::INFINITY, f64::min);
         let near = |tolerance| Expected::Near { value: 0.0, tolerance };
         let inside = f64::from(u8::from((prediction.low..=prediction.high).contains(&truth)));
-        let fragile =
-            "set with seeds 1 and 2 at the default size in view; seed 3 misses it (docs/RESULTS.md)";
-        let spread = "kept by seeds 1 to 3 at the default size (docs/RESULTS.md); other sizes are guesses";
+        let spread =
+            "spread over seeds 1 to 3 at the default size (docs/RESULTS.md); other sizes are guesses";
         vec![
             Check::new(
                 "fitted-floor",
@@ -264,7 +263,7 @@ impl Analysis {
                 100.0 * (law.e / self.floor - 1.0),
                 "%",
                 near(bounds.floor),
-                "the world's exact probabilities; tolerance of seeds 1 and 2, which seed 3 misses (docs/RESULTS.md)",
+                "the world's exact probabilities; tolerance from how E moves with the window of the fit (docs/RESULTS.md)",
             ),
             Check::new(
                 "r2",
@@ -280,7 +279,7 @@ impl Analysis {
                 known.alpha,
                 "",
                 Expected::Between(bounds.alpha.0, bounds.alpha.1),
-                fragile,
+                spread,
             ),
             Check::new(
                 "beta",
@@ -288,7 +287,7 @@ impl Analysis {
                 known.beta,
                 "",
                 Expected::Between(bounds.beta.0, bounds.beta.1),
-                fragile,
+                spread,
             ),
             Check::new(
                 "held-out-loss",
@@ -334,8 +333,8 @@ impl Analysis {
     }
 }
 
-/// Tolerances. The default size's are those of seeds 1 and 2 of this engine (seed 3 misses three of them), the full
-/// sweep's those of a prototype's three seeds, the smallest size's wider guesses.
+/// Tolerances. Those of the default size come from the spread of its sweeps over seeds (docs/RESULTS.md), those of the
+/// full sweep from a prototype's three seeds, the smallest size's are wider guesses.
 struct Bounds {
     floor: f64,
     r2: f64,
@@ -352,9 +351,16 @@ impl Bounds {
                 // α 0.84 to 1.34 and a rise of at most 0.037 on 3 seeds: the runs end before the law is clean.
                 Self { floor: 30.0, r2: 0.95, alpha: (0.2, 2.0), beta: (0.2, 1.4), held_out: 5.0, rise: 0.06 }
             }
-            Size::Default => {
-                Self { floor: 15.0, r2: 0.97, alpha: (0.4, 0.8), beta: (0.3, 0.8), held_out: 3.0, rise: 0.02 }
-            }
+            Size::Default => Self {
+                // −0.4 and 0.0 % on two seeds; −4 % on both when the curves are read from 0.25M tokens on instead of
+                // 0.18M, −7 and −12 % from 0.35M.
+                floor: 10.0,
+                r2: 0.965,
+                alpha: (0.35, 0.65),
+                beta: (0.4, 0.75),
+                held_out: 3.0,
+                rise: 0.02,
+            },
             Size::Full => Self {
                 floor: 10.0,
                 r2: 0.975,

@@ -3,7 +3,7 @@
 use crate::world::kind::{link, template};
 use crate::world::law::{chance, weighted};
 use crate::world::vocabulary::word::*;
-use crate::world::vocabulary::{ANIMAL, BOT, EOS, FAMILY, FIRST, USER};
+use crate::world::vocabulary::{ANIMAL, BOT, Class, EOS, FAMILY, FIRST, USER};
 use crate::world::{Relation, World};
 use gradus_core::rng::{Rng, Stream};
 
@@ -130,6 +130,23 @@ impl Question {
                 return Self::about(subject);
             }
         }
+    }
+
+    /// The question that these words ask (`where does tom reed live ?`, or the whole prompt), if it has one true
+    /// answer.
+    pub fn find(words: &[u32]) -> Option<Self> {
+        let words = words.strip_prefix(&[EOS]).unwrap_or(words);
+        let words = words.strip_prefix(&[USER]).unwrap_or(words);
+        let words = words.strip_suffix(&[BOT]).unwrap_or(words);
+        let place = |class: Class| words.iter().find_map(|&t| class.index(t));
+        let subjects: Vec<Subject> = match (place(FIRST), place(FAMILY), place(ANIMAL)) {
+            (Some(first), Some(family), _) => {
+                Relation::ALL.into_iter().map(|r| Subject::Person(first, family, r)).collect()
+            }
+            (_, _, Some(animal)) => TRAITS.into_iter().map(|t| Subject::Animal(animal, t)).collect(),
+            _ => Vec::new(),
+        };
+        subjects.into_iter().find(|s| s.asked() == words).map(Self::about)
     }
 
     /// `n` questions of this split, a function of `seed`.

@@ -14,7 +14,7 @@ mod speculative_decoding;
 mod strip;
 
 use super::LessonStore;
-use super::choices::Knob;
+use super::knob::Knob;
 use gradus_lessons::recipe::{Lesson, Role};
 use leptos::prelude::*;
 
@@ -63,23 +63,61 @@ pub(super) fn of(store: LessonStore) -> AnyView {
 #[cfg(test)]
 mod tests {
     use super::super::choices::Choices;
+    use super::super::knob::Control;
     use super::*;
     use gradus_lessons::recipe::{Size, runner};
+
+    const SIZES: [Size; 3] = [Size::Smoke, Size::Default, Size::Full];
 
     #[test]
     fn every_knob_turns_a_setting_that_exists() {
         for lesson in Lesson::ALL {
             for knob in knobs(lesson) {
-                assert!(knob.usual < knob.options.len(), "{}", knob.id);
-                for index in 0..knob.options.len() {
-                    let mut choices = Choices::default();
-                    choices.turn(knob, index);
+                let turned: Vec<Choices> = match &knob.control {
+                    Control::Choice { options, usual } => {
+                        assert!(*usual < options.len(), "{}", knob.id);
+                        let turn = |index| {
+                            let mut choices = Choices::default();
+                            choices.turn(knob, index);
+                            choices
+                        };
+                        (0..options.len()).map(turn).collect()
+                    }
+                    Control::Number(range) => {
+                        let marks = range.marks.iter().map(|m| m.1);
+                        let set = |value| {
+                            assert_eq!(range.check(value), Some(value), "{}: {value}", knob.id);
+                            let mut choices = Choices::default();
+                            choices.set(knob, range, value);
+                            choices
+                        };
+                        [range.min, range.max].into_iter().chain(marks).map(set).collect()
+                    }
+                };
+                for choices in turned {
                     let patch = choices.patch(knobs(lesson));
-                    for size in [Size::Smoke, Size::Default] {
+                    for size in SIZES {
                         let fits = runner::fits(lesson, size, &patch);
                         assert!(fits.is_ok(), "{} {}: {fits:?}", lesson.slug(), knob.id);
                     }
                 }
+            }
+        }
+    }
+
+    /// What a field shows before it is touched is what the recipe takes.
+    #[test]
+    fn the_usual_numbers_are_those_of_the_recipes() {
+        for lesson in Lesson::ALL {
+            for (knob, size) in knobs(lesson).iter().flat_map(|k| SIZES.map(|s| (k, s))) {
+                let Control::Number(range) = &knob.control else { continue };
+                let settings = runner::settings(lesson, size).unwrap();
+                for path in knob.paths {
+                    let place = format!("/{}", path.replace('.', "/"));
+                    let value = settings.pointer(&place).and_then(serde_json::Value::as_f64);
+                    assert_eq!(value, Some(range.usual(size)), "{} {path} {size:?}", lesson.slug());
+                }
+                assert_eq!(range.check(range.usual(size)), Some(range.usual(size)), "{}", knob.id);
             }
         }
     }

@@ -1,6 +1,8 @@
 //! What several lessons' pictures are made of.
 
+use super::super::LessonStore;
 use super::super::picture_file::PictureFiles;
+use gradus_lessons::recipe::Role;
 use gradus_lessons::world;
 use gradus_lessons::world::chat::FORBIDDEN;
 use leptos::prelude::*;
@@ -103,6 +105,32 @@ pub(super) fn Number(
                         value.set(v.clamp(choices[0], choices[choices.len() - 1]));
                     }
                 } />
+        </label>
+    }
+}
+
+/// Which model of the course is asked: those that write.
+#[component]
+pub(super) fn ModelChoice(
+    /// The page.
+    store: LessonStore,
+    /// The choice.
+    role: RwSignal<Role>,
+) -> impl IntoView {
+    let roles =
+        move || store.models.with(|m| m.keys().copied().filter(|r| *r != Role::Reward).collect::<Vec<_>>());
+    let chosen = move |slug: String| {
+        if let Some(chosen) = Role::ALL.into_iter().find(|r| r.slug() == slug) {
+            role.set(chosen);
+        }
+    };
+    view! {
+        <label class="inline">"model"
+            <select on:change=move |e| chosen(event_target_value(&e))>
+                {move || roles().into_iter().map(|r| view! {
+                    <option value=r.slug() selected=r == role.get_untracked()>{r.slug()}</option>
+                }).collect_view()}
+            </select>
         </label>
     }
 }

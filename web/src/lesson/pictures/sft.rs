@@ -2,7 +2,7 @@
 
 use super::super::LessonStore;
 use super::super::chart::LineChart;
-use super::super::choices::Knob;
+use super::super::knob::{Control, Knob, Numbers};
 use super::super::plot::{Axes, Picture, Series};
 use super::super::state::Shown as Seen;
 use super::curves::Curves;
@@ -21,24 +21,42 @@ pub(super) const KNOBS: &[Knob] = &[
         id: "lr",
         label: "learning rate",
         paths: &["lr"],
-        options: &[("0.00015", "0.00015"), ("0.0015", "0.0015"), ("0.015 (breaks it)", "0.015")],
-        usual: 1,
+        control: Control::Number(Numbers {
+            min: 0.00001,
+            max: 0.05,
+            whole: false,
+            log: true,
+            usual: [0.0015, 0.0015, 0.0015],
+            marks: &[("breaks it", 0.015)],
+        }),
         hint: "Ten times too high, and the model forgets its language.",
     },
     Knob {
         id: "pairs",
         label: "question–answer pairs",
         paths: &["pairs"],
-        options: &[("100", "100"), ("1000", "1000"), ("4000", "4000")],
-        usual: 2,
+        control: Control::Number(Numbers {
+            min: 50.0,
+            max: 8_000.0,
+            whole: true,
+            log: true,
+            usual: [1_000.0, 4_000.0, 4_000.0],
+            marks: &[("learns them by heart", 100.0)],
+        }),
         hint: "With few pairs it learns them by heart.",
     },
     Knob {
         id: "rank",
         label: "LoRA rank",
         paths: &["lora.rank"],
-        options: &[("1", "1"), ("4", "4"), ("8", "8"), ("16", "16")],
-        usual: 2,
+        control: Control::Number(Numbers {
+            min: 1.0,
+            max: 16.0,
+            whole: true,
+            log: false,
+            usual: [8.0, 8.0, 8.0],
+            marks: &[],
+        }),
         hint: "Numbers in each adapter: rank × (in + out).",
     },
 ];

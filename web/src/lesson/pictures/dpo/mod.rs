@@ -5,7 +5,7 @@ mod derivation;
 
 use super::super::LessonStore;
 use super::super::chart::LineChart;
-use super::super::choices::Knob;
+use super::super::knob::{Control, Knob, Numbers};
 use super::super::plot::{Axes, Level, Picture, Series};
 use super::curves::Curves;
 use super::parts::{Card, Shown, bar, means, or_waiting};
@@ -19,16 +19,28 @@ pub(super) const KNOBS: &[Knob] = &[
         id: "beta",
         label: "β of the first run",
         paths: &["dpo.beta"],
-        options: &[("0.02 (breaks it)", "0.02"), ("0.1", "0.1"), ("0.5", "0.5"), ("2", "2.0")],
-        usual: 2,
+        control: Control::Number(Numbers {
+            min: 0.01,
+            max: 5.0,
+            whole: false,
+            log: true,
+            usual: [0.5, 0.5, 0.5],
+            marks: &[("breaks it", 0.02)],
+        }),
         hint: "Small: a long leash. Large: it hardly moves.",
     },
     Knob {
         id: "lr",
         label: "learning rate of the first run",
         paths: &["dpo.lr"],
-        options: &[("0.0001", "0.0001"), ("0.0003", "0.0003"), ("0.003 (breaks it)", "0.003")],
-        usual: 1,
+        control: Control::Number(Numbers {
+            min: 0.00001,
+            max: 0.01,
+            whole: false,
+            log: true,
+            usual: [0.0003, 0.0003, 0.0003],
+            marks: &[("breaks it", 0.003)],
+        }),
         hint: "Too high, and the answers fall apart while the margin grows.",
     },
 ];

@@ -6,7 +6,7 @@ mod rollouts;
 
 use super::super::LessonStore;
 use super::super::chart::LineChart;
-use super::super::choices::Knob;
+use super::super::knob::{Control, Knob, Numbers};
 use super::super::plot::{Axes, Picture, Series, Stroke};
 use super::curves::Curves;
 use super::memory::models;
@@ -22,24 +22,42 @@ pub(super) const KNOBS: &[Knob] = &[
         id: "kl_coef",
         label: "kl_coef (β) of the first run",
         paths: &["ppo.kl_coef"],
-        options: &[("0 (breaks it)", "0.0"), ("0.05", "0.05"), ("0.1", "0.1"), ("0.5", "0.5")],
-        usual: 2,
+        control: Control::Number(Numbers {
+            min: 0.0,
+            max: 1.0,
+            whole: false,
+            log: false,
+            usual: [0.1, 0.1, 0.1],
+            marks: &[("breaks it", 0.0)],
+        }),
         hint: "The charge for leaving the reference.",
     },
     Knob {
         id: "cliprange",
         label: "cliprange (ε)",
         paths: &["ppo.cliprange", "hacked.cliprange"],
-        options: &[("0.05", "0.05"), ("0.2", "0.2"), ("1000: no clip", "1000.0")],
-        usual: 1,
+        control: Control::Number(Numbers {
+            min: 0.01,
+            max: 1_000.0,
+            whole: false,
+            log: true,
+            usual: [0.2, 0.2, 0.2],
+            marks: &[("no clip", 1_000.0)],
+        }),
         hint: "How far one round may move a token’s probability.",
     },
     Knob {
         id: "bias",
         label: "bias in the labels",
         paths: &["preferences.bias"],
-        options: &[("none", "0.0"), ("likes flattery", "1.0"), ("loves flattery", "3.0")],
-        usual: 0,
+        control: Control::Number(Numbers {
+            min: 0.0,
+            max: 5.0,
+            whole: false,
+            log: false,
+            usual: [0.0, 0.0, 0.0],
+            marks: &[("loves flattery", 3.0)],
+        }),
         hint: "What the labeller adds for each flattering word.",
     },
 ];

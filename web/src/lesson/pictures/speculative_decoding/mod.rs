@@ -5,7 +5,7 @@ mod round;
 
 use super::super::LessonStore;
 use super::super::chart::LineChart;
-use super::super::choices::Knob;
+use super::super::knob::{Control, Knob, Numbers};
 use super::super::plot::{Axes, Level, Picture, Series, Stroke};
 use super::curves::Curves;
 use super::parts::{Card, Shown, or_waiting};
@@ -20,30 +20,40 @@ pub(super) const KNOBS: &[Knob] = &[
         id: "proposals",
         label: "guesses a round, K",
         paths: &["proposals"],
-        options: &[("1, 2, 4, 8", "null"), ("only 1", "[1]"), ("only 8", "[8]"), ("3 and 6", "[3,6]")],
-        usual: 0,
+        control: Control::Choice {
+            options: &[("1, 2, 4, 8", "null"), ("only 1", "[1]"), ("only 8", "[8]"), ("3 and 6", "[3,6]")],
+            usual: 0,
+        },
         hint: "More guesses yield more tokens a call, with falling returns.",
     },
     Knob {
         id: "draft",
         label: "the draft",
         paths: &["shapes"],
-        options: &[
-            ("two: 1 × 16 and 2 × 24", "null"),
-            ("1 layer × 8 channels (breaks it)", "[[1,8]]"),
-            ("1 × 16", "[[1,16]]"),
-            ("2 × 24", "[[2,24]]"),
-            ("2 × 48", "[[2,48]]"),
-        ],
-        usual: 0,
+        control: Control::Choice {
+            options: &[
+                ("two: 1 × 16 and 2 × 24", "null"),
+                ("1 layer × 8 channels (breaks it)", "[[1,8]]"),
+                ("1 × 16", "[[1,16]]"),
+                ("2 × 24", "[[2,24]]"),
+                ("2 × 48", "[[2,48]]"),
+            ],
+            usual: 0,
+        },
         hint: "A larger draft guesses better and costs more.",
     },
     Knob {
         id: "prompts",
         label: "stories continued",
         paths: &["prompts"],
-        options: &[("as the length says", "null"), ("16", "16"), ("128", "128")],
-        usual: 0,
+        control: Control::Number(Numbers {
+            min: 8.0,
+            max: 256.0,
+            whole: true,
+            log: true,
+            usual: [32.0, 64.0, 256.0],
+            marks: &[],
+        }),
         hint: "More of them, and the counts come closer to the formula.",
     },
 ];

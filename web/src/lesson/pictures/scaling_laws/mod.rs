@@ -1,0 +1,136 @@
+//! The pictures of the lesson on scaling laws: the sweep, the fit, budgets, and a planner.
+
+mod budgets;
+mod held;
+mod planner;
+
+use super::super::LessonStore;
+use super::super::chart::LineChart;
+use super::super::knob::{Control, Knob, Numbers};
+use super::super::plot::{Axes, Level, Picture, Series, Stroke};
+use super::super::state::State;
+use super::curves::Curves;
+use super::parts::{Card, Shown, or_waiting};
+use gradus_core::scaling::{EPOCH, HOFFMANN, Law};
+use gradus_lessons::check::Number;
+use gradus_lessons::recipe::Role;
+use gradus_lessons::recipe::scaling_laws::Figures;
+use leptos::prelude::*;
+
+/// What a learner can turn.
+pub(super) const KNOBS: &[Knob] = &[
+    Knob {
+        id: "tokens",
+        label: "tokens of each run",
+        paths: &["tokens"],
+        control: Control::Number(Numbers {
+            min: 250_000.0,
+            max: 8_000_000.0,
+            whole: true,
+            log: true,
+            usual: [500_000.0, 4_000_000.0, 8_000_000.0],
+            marks: &[("breaks it", 250_000.0)],
+        }),
+        hint: "Fewer tokens: the law is read from the curves’ first stretch.",
+    },
+    Knob {
+        id: "lr",
+        label: "learning rate at width 32",
+        paths: &["lr"],
+        control: Control::Number(Numbers {
+            min: 0.001,
+            max: 0.2,
+            whole: false,
+            log: true,
+            usual: [0.015, 0.015, 0.015],
+            marks: &[("breaks it", 0.15)],
+        }),
+        hint: "Ten times too high, and larger models overshoot.",
+    },
+];
+
+/// What the recipe begins from.
+pub(super) const NEEDS: &[Role] = &[];
+
+/// All of them.
+#[component]
+pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
+    let figures = store.figures::<Figures>();
+    let sweep = Signal::derive(move || {
+        let floor = figures.with(|f| f.as_ref().map(|f| f.floor));
+        let mut picture = store.state.with(curves);
+        picture.levels = floor
+            .map(|value| Level { name: format!("entropy of the text {value:.2}"), value, limit: true })
+            .into_iter()
+            .collect();
+        picture
+    });
+    view! {
+        <Card title="Loss falls as a power law" aside="one line a model, named by its parameters">
+            <LineChart title="Loss falls as a power law" picture=sweep
+                axes=Axes { x: "tokens read", y: "loss on held-out text, nats a token", log_x: true, log_y: true } />
+        </Card>
+        <Fit figures />
+        <held::Held figures />
+        <budgets::Budgets figures />
+        <planner::Planner figures />
+        <Curves store />
+    }
+}
+
+/// The held-out losses of every run against its tokens; training losses until there are some.
+fn curves(state: &State) -> Picture {
+    let runs = state.runs.iter().filter(|r| r.metrics.contains_key("num_tokens"));
+    let series = runs.enumerate().map(|(i, run)| {
+        let tokens = state.curve(&run.name, "num_tokens");
+        let at = |step: u64| {
+            let i = tokens.partition_point(|t| t.0 < step);
+            tokens.get(i).map(|t| t.1)
+        };
+        let measured = state.curve(&run.name, "eval_loss");
+        let training = state.curve(&run.name, "loss");
+        let points: Vec<_> = if measured.len() > 1 {
+            measured.iter().filter_map(|(s, l)| Some((at(*s)?, *l))).collect()
+        } else {
+            let mean = |c: &[(u64, f64)]| c.iter().map(|p| p.1).sum::<f64>() / c.len() as f64;
+            training.chunks(20).filter_map(|c| Some((at(c.last()?.0)?, mean(c)))).collect()
+        };
+        let size = state.curve(&run.name, "num_parameters").last().map(|p| p.1);
+        let name =
+            size.map_or_else(|| format!("width {}", run.name.trim_start_matches('d')), crate::format::short);
+        Series { name, points, stroke: Stroke::Joined, color: i + 1 }
+    });
+    Picture { series: series.collect(), levels: Vec::new() }
+}
+
+#[component]
+fn Fit(figures: Shown<Figures>) -> impl IntoView {
+    view! {
+        <Card title="The five numbers of the law" aside="L = E + A/Nᵅ + B/Dᵝ">
+            {or_waiting(figures, "When the smaller models are trained, the law is fitted to their losses.", |f| {
+                let interval = |i: usize| format!("{} … {}", Number(f.intervals[i].low), Number(f.intervals[i].high));
+                let law = |name: &str, l: &Law, intervals: Option<[String; 3]>| {
+                    let [e, alpha, beta] = intervals.unwrap_or_default();
+                    let cell = |v: f64, interval: String| view! { <td>{Number(v).to_string()}<small>{interval}</small></td> };
+                    view! {
+                        <tr><th scope="row">{name.to_owned()}</th>{cell(l.e, e)}{cell(l.a, String::new())}{cell(l.b, String::new())}{cell(l.alpha, alpha)}{cell(l.beta, beta)}</tr>
+                    }
+                };
+                view! {
+                    <div class="wide numbers-table" tabindex="0" role="group" aria-label="Constants of the law">
+                        <table>
+                            <thead><tr><th scope="col">"fit"</th><th scope="col">"E"</th><th scope="col">"A"</th><th scope="col">"B"</th><th scope="col">"α"</th><th scope="col">"β"</th></tr></thead>
+                            <tbody>
+                                {law("yours, least squares", &f.fit.law, Some([interval(0), interval(1), interval(2)]))}
+                                {law("yours, Huber", &f.huber.law, None)}
+                                {law("Hoffmann 2022", &HOFFMANN, None)}
+                                {law("Epoch 2024", &EPOCH, None)}
+                            </tbody>
+                        </table>
+                    </div>
+                    <p class="note">{format!("Small type: 95 % intervals of the bootstrap. The text’s true entropy is {:.3} nats a token; E is compared with it in the table below. The published constants are of other text and other tokens.", f.floor)}</p>
+                }
+            })}
+        </Card>
+    }
+}

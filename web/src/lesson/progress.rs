@@ -1,0 +1,128 @@
+//! How far a run is, and how long it will take: read off an earlier run of the same lesson, whose parts took the
+//! shares of its time that this one's will take, more or less.
+
+use gradus_lessons::recipe::Moment;
+use gradus_lessons::recipe::record::Record;
+
+/// A part of a run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Part {
+    /// What is being done.
+    pub name: String,
+    /// When it began, in seconds from the run's start, pauses left out.
+    pub began: f64,
+}
+
+/// What an earlier run tells of a lesson's parts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// Name and seconds of each part.
+    parts: Vec<(String, f64)>,
+    /// Seconds in all; 0 where the parts' times are not known.
+    seconds: f64,
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// Of the whole run, from 0 to 1.
+    pub share: f64,
+    /// Seconds that are left, as far as can be said.
+    pub left: Option<f64>,
+}
+
+/// Shares of a run's time below which nothing is foretold from its own pace.
+const EARLY: f64 = 0.02;
+
+impl Plan {
+    /// The parts of an earlier run.
+    pub fn of(record: &Record) -> Self {
+        let names = record.moments.iter().filter_map(|m| match m {
+            Moment::Stage { name } => Some(name.clone()),
+            _ => None,
+        });
+        let names: Vec<_> = names.collect();
+        if names.is_empty() || names.len() != record.timeline.len() {
+            return Self { parts: names.into_iter().map(|n| (n, 0.0)).collect(), seconds: 0.0 };
+        }
+        // What came before the first part belongs to it.
+        let begins = std::iter::once(0.0).chain(record.timeline.iter().skip(1).copied());
+        let ends = record.timeline.iter().skip(1).copied().chain([record.seconds]);
+        let times = begins.zip(ends).map(|(begin, end)| (end - begin).max(0.0));
+        let parts: Vec<_> = names.into_iter().zip(times).collect();
+        let seconds = parts.iter().map(|p| p.1).sum();
+        Self { parts, seconds }
+    }
+
+    /// How many parts a run has.
+    pub fn len(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// How far a run is whose `parts` have begun, whose last part is done to `share` of it, and which has worked for
+    /// `seconds`. `None` where the earlier run had other parts, or nobody took its times.
+    pub fn progress(&self, parts: &[Part], share: f64, seconds: f64) -> Option<Progress> {
+        let known = self.seconds > 0.0 && parts.len() <= self.parts.len();
+        let same = known && parts.iter().zip(&self.parts).all(|(part, (name, _))| part.name == *name);
+        if !same {
+            return None;
+        }
+        let past: f64 = self.parts.iter().take(parts.len().saturating_sub(1)).map(|p| p.1).sum();
+        let now = parts.len().checked_sub(1).map_or(0.0, |i| self.parts[i].1);
+        let share = ((past + now * share) / self.seconds).clamp(0.0, 1.0);
+        let left = (share > EARLY).then(|| seconds * (1.0 - share) / share);
+        Some(Progress { share, left })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gradus_lessons::recipe::{Lesson, Size};
+
+    fn record(timeline: &[f64]) -> Record {
+        let stage = |name: &str| Moment::Stage { name: name.into() };
+        Record {
+            lesson: Lesson::Sft,
+            seed: 1,
+            size: Size::Smoke,
+            patch: serde_json::Value::Null,
+            device: String::new(),
+            seconds: 10.0,
+            timeline: timeline.to_vec(),
+            moments: vec![stage("a"), stage("b"), stage("c")],
+            checks: vec![],
+            figures: serde_json::Value::Null,
+        }
+    }
+
+    fn parts(names: &[&str]) -> Vec<Part> {
+        names.iter().map(|n| Part { name: (*n).into(), began: 0.0 }).collect()
+    }
+
+    #[test]
+    fn the_shares_of_an_earlier_run_foretell_this_one() {
+        let plan = Plan::of(&record(&[0.5, 4.0, 8.0]));
+        // Half of b, which took 4 s of 10, after a, which took 4 s: 60 %, reached in 12 s.
+        let half = plan.progress(&parts(&["a", "b"]), 0.5, 12.0);
+        let Some(Progress { share, left: Some(left) }) = half else { unreachable!("{half:?}") };
+        assert!((share - 0.6).abs() < 1e-12 && (left - 8.0).abs() < 1e-9, "{half:?}");
+        assert_eq!(plan.progress(&[], 0.0, 0.1), Some(Progress { share: 0.0, left: None }));
+        let end = plan.progress(&parts(&["a", "b", "c"]), 1.0, 20.0);
+        assert_eq!(end, Some(Progress { share: 1.0, left: Some(0.0) }));
+    }
+
+    #[test]
+    fn nothing_is_foretold_of_other_parts_or_without_times() {
+        let plan = Plan::of(&record(&[0.0, 4.0, 8.0]));
+        assert_eq!(plan.progress(&parts(&["a", "x"]), 0.5, 12.0), None);
+        assert_eq!(plan.progress(&parts(&["a", "b", "c", "d"]), 0.5, 12.0), None);
+        let plan = Plan::of(&record(&[]));
+        assert_eq!((plan.len(), plan.progress(&parts(&["a"]), 0.5, 12.0)), (3, None));
+    }
+}
