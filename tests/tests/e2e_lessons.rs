@@ -389,7 +389,6 @@ fn a_link_that_cannot_be_used_is_named_and_harmless() -> Result<()> {
 fn without_webgpu_each_state_says_what_to_do_and_all_can_be_forgotten() -> Result<()> {
     let options = Options { webgpu: false, ..Options::default() };
     let (_server, browser) = open_with("lesson/sft/?size=smoke&device=gpu", options)?;
-    browser.shown("no-webgpu", SOON)?;
     browser.click_css("[data-testid=predict] label")?;
     browser.click("run")?;
     browser.until(
