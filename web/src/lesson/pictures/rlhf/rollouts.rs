@@ -8,8 +8,11 @@ use gradus_lessons::recipe::rollout::Rollout;
 use gradus_lessons::world::chat::FORBIDDEN;
 use leptos::prelude::*;
 
+/// A row of numbers, one a token.
+type Row = fn(&Rollout) -> &[f32];
+
 /// What may stand under each token.
-const LENSES: [(&str, fn(&Rollout) -> &[f32]); 5] = [
+const LENSES: [(&str, Row); 5] = [
     ("advantage", |r| &r.advantage),
     ("KL charge", |r| &r.charge),
     ("exact KL", |r| &r.kl),
