@@ -1,6 +1,6 @@
 //! Everything that is wrong without running a test.
 
-use crate::setup;
+use crate::{setup, tiers};
 use anyhow::Result;
 use std::process::Command;
 
@@ -27,7 +27,7 @@ pub(crate) fn run() -> Result<bool> {
             command.args(["--", "-D", "warnings"]);
         }
     }
-    let mut shaders = cargo(&["test", "--package", "gradus-tests", "--test", "shaders"]);
+    let mut shaders = tiers::native(["shaders"]);
     let mut documentation = cargo(&["doc", "--no-deps", "--workspace"]);
     documentation.env("RUSTDOCFLAGS", "-D warnings");
 

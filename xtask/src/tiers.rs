@@ -110,7 +110,7 @@ fn run_tier(tier: Tier, tools: &Tools, targets: &[Target]) -> Result<Tally> {
     let tests = tests.as_slice();
     match tier {
         Tier::Cpu => {
-            let mut unit = native(tests);
+            let mut unit = native(names(tests));
             unit.arg("--lib");
             // The page's binaries exist as wasm only.
             let programs = targets.iter().filter(|t| t.kind == "bin" && t.package != "gradus-web");
@@ -124,7 +124,7 @@ fn run_tier(tier: Tier, tools: &Tools, targets: &[Target]) -> Result<Tally> {
         }
         _ if tests.is_empty() => Ok(Tally::default()),
         // Output is shown, for the adapters' names are in it.
-        Tier::Gpu => tally::run(native(tests).args(["--", "--nocapture"])),
+        Tier::Gpu => tally::run(native(names(tests)).args(["--", "--nocapture"])),
         Tier::Browser => {
             let mut tally = tally::run(browser(tools, tests)?.args(["--", "--nocapture"]))?;
             // The worker's second build has other kernels on the processor.
@@ -138,7 +138,7 @@ fn run_tier(tier: Tier, tools: &Tools, targets: &[Target]) -> Result<Tally> {
             site::build(tools, "./")?;
             // One at a time: each drives a browser that trains a model.
             tally::run(
-                native(tests)
+                native(names(tests))
                     .args(["--", "--nocapture", "--test-threads=1"])
                     .env("CHROMEDRIVER", setup::chromedriver(tools)?),
             )
@@ -146,15 +146,20 @@ fn run_tier(tier: Tier, tools: &Tools, targets: &[Target]) -> Result<Tally> {
     }
 }
 
-/// `cargo test` for native packages and these integration tests of theirs.
-fn native(tests: &[&Target]) -> Command {
+/// `cargo test` for native packages and the integration tests of these names.
+pub(crate) fn native<'a>(tests: impl IntoIterator<Item = &'a str>) -> Command {
     let mut command = Command::new("cargo");
     command.args(["test", "--no-fail-fast"]);
     command.args(NATIVE.iter().flat_map(|package| ["--package", package]));
     // What the page computes for its pictures is tested without a browser.
     command.args(["--features", "gradus-web/app"]);
-    command.args(tests.iter().flat_map(|test| ["--test", &test.name]));
+    command.args(tests.into_iter().flat_map(|test| ["--test", test]));
     command
+}
+
+/// The names of tests.
+fn names<'a>(tests: &'a [&Target]) -> impl Iterator<Item = &'a str> {
+    tests.iter().map(|test| test.name.as_str())
 }
 
 /// `cargo test` for wasm, in a headless Chromium with WebGPU.
