@@ -68,7 +68,9 @@ pub async fn measure(request: &Request) -> Result<Vec<Value>> {
 /// The device of a request, and its profile if one is asked for.
 pub(crate) async fn open(request: &Request) -> Result<(Box<dyn Device>, Option<Profile>)> {
     Ok(if request.gpu {
-        (Box::new(Gpu::open().await?), None)
+        let mut gpu = Gpu::open().await?;
+        gpu.tune().await?;
+        (Box::new(gpu), None)
     } else if request.profile {
         let (cpu, profile) = Cpu::<f32>::profiled();
         (Box::new(cpu), Some(profile))

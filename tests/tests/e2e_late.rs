@@ -8,7 +8,8 @@ use serde_json::Value;
 use std::time::Duration;
 use xtask::serve::SiteServer;
 
-const RUN: Duration = Duration::from_secs(240);
+/// A smallest run on two busy cores.
+const RUN: Duration = Duration::from_secs(420);
 const SOON: Duration = Duration::from_secs(60);
 const PHASE: &str = "document.querySelector('[data-testid=bar]')?.dataset.phase";
 /// Keeps what the page offers to save: `window.saved` is name and text of each file.

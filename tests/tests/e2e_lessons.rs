@@ -209,7 +209,7 @@ fn files(browser: &Browser, checks: usize) -> Result<()> {
     )?;
     let start = Instant::now();
     let has = |end: &str| -> Result<bool> {
-        let names = std::fs::read_dir(&folder)?.filter_map(|f| Some(f.ok()?.file_name().into_string().ok()?));
+        let names = std::fs::read_dir(&folder)?.filter_map(|f| f.ok()?.file_name().into_string().ok());
         Ok(names.into_iter().any(|n| n.ends_with(end)))
     };
     while !(has(".png")? && has(".csv")?) {

@@ -1,7 +1,6 @@
 //! Two ways to write a kernel, for two kinds of adapter.
 
-/// Which kernels a device runs, where an op has two. Both are tested on every device; which one is quicker is
-/// measured, once for each adapter.
+/// Which kernels a device runs, where an op has two. Both are tested on every device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Family {
     /// Threads work alone: large tiles in registers, no barrier, no workgroup memory. Quickest where threads are

@@ -157,8 +157,7 @@ fn grid(floor: Option<f64>) -> impl Iterator<Item = Vec<f64>> {
         factors.into_iter().flat_map(move |a| factors.map(|b| [a, b, alpha, beta]))
     });
     terms.flat_map(move |[a, b, alpha, beta]| {
-        let all: Vec<_> = floors.iter().map(|&e| vec![e, a, b, alpha, beta]).collect();
-        all
+        floors.iter().map(|&e| vec![e, a, b, alpha, beta]).collect::<Vec<_>>()
     })
 }
 

@@ -25,17 +25,10 @@ pub async fn open(
     if choice == DeviceChoice::Cpu {
         return Ok(cpu("you chose it".into()));
     }
-    let (gpu, software) = match gpu().await {
-        Ok(found) => found,
+    let gpu = match gpu(choice).await {
+        Ok(gpu) => gpu,
         Err(error) => return Ok(cpu(error.to_string())),
     };
-    if software && choice == DeviceChoice::Auto {
-        // Its kernels run on the processor too, only slower, and building them to measure that takes half a minute.
-        let name = gpu.name();
-        return Ok(cpu(format!(
-            "{name} is no graphics card: it runs shaders on the processor, more slowly than this"
-        )));
-    }
     let mut gpu = match self_test(gpu).await {
         Ok(gpu) => gpu,
         Err(error) => return Ok(cpu(error.to_string())),
@@ -74,15 +67,23 @@ fn cpu(reason: String) -> (Box<dyn Device>, DeviceReport) {
     (Box::new(device), report)
 }
 
+/// The GPU, with the kernels that are quickest on it.
 #[cfg(feature = "gpu")]
-async fn gpu() -> Result<(Box<dyn Device>, bool)> {
-    let gpu = crate::device::gpu::Gpu::open().await?;
-    let software = gpu.is_software();
-    Ok((Box::new(gpu), software))
+async fn gpu(choice: DeviceChoice) -> Result<Box<dyn Device>> {
+    let mut gpu = crate::device::gpu::Gpu::open().await?;
+    if gpu.is_software() && choice == DeviceChoice::Auto {
+        // Its kernels run on the processor too, only slower, and building them to measure that takes half a minute.
+        return Err(Error::Device(format!(
+            "{} is no graphics card: it runs shaders on the processor, more slowly than this",
+            gpu.name()
+        )));
+    }
+    gpu.tune().await?;
+    Ok(Box::new(gpu))
 }
 
 #[cfg(not(feature = "gpu"))]
-async fn gpu() -> Result<(Box<dyn Device>, bool)> {
+async fn gpu(_: DeviceChoice) -> Result<Box<dyn Device>> {
     Err(Error::Device("this build has no GPU device".into()))
 }
 

@@ -80,8 +80,9 @@ pub(super) async fn go_on(
             context - 1
         )));
     }
-    let opened = Opened::new(device, model)?;
+    let mut opened = Opened::new(model)?;
     let generator = Generator::new(device, &model.config, &opened.params)?;
+    opened.load(device)?;
     let settings = SampleConfig {
         max_tokens: ask.max_tokens.min(context - prompt.len()),
         temperature: ask.temperature,
@@ -95,7 +96,7 @@ pub(super) async fn go_on(
     generator.release(device);
 
     let all = [prompt.as_slice(), &made].concat();
-    let rows = next_tokens(device, model, &opened.params, std::slice::from_ref(&all)).await?;
+    let rows = next_tokens(device, model, &mut opened, std::slice::from_ref(&all)).await?;
     let row = rows.first().map_or(&[][..], Vec::as_slice);
     let places = all
         .iter()

@@ -10,11 +10,12 @@ use gradus_core::{Error, Result};
 pub(super) struct Opened {
     pub(super) params: Params,
     before: Vec<f32>,
+    loaded: bool,
 }
 
 impl Opened {
-    /// Puts the model's weights on the device.
-    pub(super) fn new(device: &mut dyn Device, model: &ModelFolder) -> Result<Self> {
+    /// Lays out the model's weights.
+    pub(super) fn new(model: &ModelFolder) -> Result<Self> {
         if model.scored() {
             return Err(Error::Config(
                 "This is a reward model: it scores answers and writes none. Ask one of the others.".into(),
@@ -22,8 +23,17 @@ impl Opened {
         }
         let params = Params::new(&model.config);
         let before = params.flatten(&model.tensors);
-        device.write("params", 0, &Data::Float(before.clone()))?;
-        Ok(Self { params, before })
+        Ok(Self { params, before, loaded: false })
+    }
+
+    /// Puts the weights on the device, once: later plans find them as earlier ones left them. A plan of this model
+    /// has to be there, for it makes the buffer.
+    pub(super) fn load(&mut self, device: &mut dyn Device) -> Result<()> {
+        if !self.loaded {
+            device.write("params", 0, &Data::Float(self.before.clone()))?;
+            self.loaded = true;
+        }
+        Ok(())
     }
 
     /// How many weights on the device differ, bit for bit, from those that were put there.
@@ -38,12 +48,13 @@ impl Opened {
 pub(super) async fn next_tokens(
     device: &mut dyn Device,
     model: &ModelFolder,
-    params: &Params,
+    opened: &mut Opened,
     rows: &[Vec<u32>],
 ) -> Result<Vec<Vec<Vec<f64>>>> {
     let longest = rows.iter().map(Vec::len).max().unwrap_or(1).max(1);
     let (batch, vocab) = (rows.len().clamp(1, 64), model.config.vocab_size);
-    let scorer = Scorer::new(device, &model.config, params, batch, longest)?;
+    let scorer = Scorer::new(device, &model.config, &opened.params, batch, longest)?;
+    opened.load(device)?;
     let mut out = Vec::with_capacity(rows.len());
     for group in rows.chunks(batch) {
         // The scorer takes a row's last token for a target alone; here what follows it is asked for too.

@@ -41,7 +41,7 @@ pub(super) async fn probe(device: &mut dyn Device, model: &ModelFolder, ask: &Pr
             config.n_positions
         )));
     }
-    let opened = Opened::new(device, model)?;
+    let opened = Opened::new(model)?;
     let mut weights = opened.params.flatten(&model.tensors);
     for &[layer, head] in &ask.without {
         if layer >= config.n_layer || head >= config.n_head {

@@ -118,8 +118,8 @@ pub(super) async fn shots(device: &mut dyn Device, model: &ModelFolder, ask: &Sh
     let mut rng = Rng::at(ask.seed, Stream::Chat, 9_000 + ask.task as u32);
     let whole = ask.task.prompt(most, ask.items, &mut rng);
     let prompts: Vec<Vec<u32>> = ask.shots.iter().map(|&k| cut(&whole, k)).collect();
-    let opened = Opened::new(device, model)?;
-    let expected = next_tokens(device, model, &opened.params, &prompts).await?;
+    let mut opened = Opened::new(model)?;
+    let expected = next_tokens(device, model, &mut opened, &prompts).await?;
     let rows = ask.shots.iter().zip(&prompts).zip(&expected).filter_map(|((&shots, prompt), places)| {
         let p = places.last()?;
         let best = ask.task.expects(prompt);
@@ -159,14 +159,14 @@ pub(super) async fn grade(
     if !(1..=1_000).contains(&ask.prompts) {
         return Err(Error::Config(format!("{} lists are out of range: choose 1 to 1000.", ask.prompts)));
     }
-    let opened = Opened::new(device, model)?;
+    let mut opened = Opened::new(model)?;
     let mut out = Vec::with_capacity(ask.shots.len());
     for &shots in &ask.shots {
         let mut rng = Rng::at(ask.seed, Stream::Chat, 9_100 + 100 * ask.task as u32 + shots as u32);
         let prompts: Vec<Prompt> =
             (0..ask.prompts).map(|_| ask.task.prompt(shots, ask.items, &mut rng)).collect();
         let rows: Vec<Vec<u32>> = prompts.iter().map(|p| p.tokens.clone()).collect();
-        let expected = next_tokens(device, model, &opened.params, &rows).await?;
+        let expected = next_tokens(device, model, &mut opened, &rows).await?;
         let right = prompts.iter().zip(&expected).filter(|(prompt, places)| {
             let best = places.last().and_then(|p| (0..p.len()).max_by(|&a, &b| p[a].total_cmp(&p[b])));
             best == Some(prompt.answer as usize)

@@ -14,6 +14,7 @@ mod read;
 mod repeat;
 pub mod shaders;
 mod timer;
+mod tune;
 
 use super::{Data, Device, Program, Reading, Seconds, Source};
 use crate::graph::{DType, Plan, Spec};
@@ -67,7 +68,8 @@ impl Gpu {
         })
     }
 
-    /// Which kernels plans compile to from now on.
+    /// Which kernels plans compile to from now on: until [`tune`](Self::tune) has measured, those that suit the
+    /// kind of adapter that this says it is.
     pub fn family(&self) -> Family {
         self.family
     }

@@ -231,7 +231,8 @@ fn Numbers(seen: Memo<Option<Arc<Seen>>>, head: Memo<(usize, usize)>, at: Memo<u
     // The token whose key and value are read; usually the one that is looked at most.
     let key = RwSignal::new(None::<usize>);
     Effect::new(move |_| {
-        (head.track(), at.track());
+        head.track();
+        at.track();
         key.set(None);
     });
     let body = move || {

@@ -329,6 +329,8 @@ mod tests {
                     .zip(&case.best)
                     .map(|(a, b)| (a + part * (b - a)).max(1e-12))
                     .collect();
+                let sum: f64 = mixed.iter().sum();
+                let mixed: Vec<f64> = mixed.into_iter().map(|p| p / sum).collect();
                 assert!(case.worth(&mixed)[2] <= best + 1e-9);
             }
             // Its worth is β ln Z.

@@ -60,7 +60,10 @@ pub(super) fn Playground(store: LessonStore) -> impl IntoView {
     };
     // Another choice is another question: asked again as soon as there is an answer to replace.
     Effect::new(move |before: Option<()>| {
-        (role.track(), task.track(), items.track(), seed.track());
+        role.track();
+        task.track();
+        items.track();
+        seed.track();
         if before.is_some() && answer.with_untracked(Option::is_some) {
             ask();
         }
@@ -171,7 +174,8 @@ fn Grades(store: LessonStore, task: RwSignal<Task>, items: RwSignal<usize>) -> i
     let (asking, wrong) = (RwSignal::new(false), RwSignal::new(None::<String>));
     // Of other lists: no longer what the controls say.
     Effect::new(move |_| {
-        (task.track(), items.track());
+        task.track();
+        items.track();
         curves.set(Vec::new());
     });
     let grade = move |_| {

@@ -128,7 +128,7 @@ pub(super) fn TileByTile() -> impl IntoView {
         format!("causal, N {}, d {}, tiles {} × {}", n.get(), d.get(), queries.get(), keys.get())
     });
     view! {
-        <Card title="The same answer, a tile at a time" aside>
+        <Card title="The same answer, a tile at a time" aside svg=true>
             <div class="tabs" role="group" aria-label="Kernel">
                 {KERNELS.map(|(k, name)| view! {
                     <button type="button" aria-pressed=move || (kernel.get() == k).to_string()

@@ -8,8 +8,11 @@ use gradus_lessons::recipe::rollout::Rollout;
 use gradus_lessons::world::chat::FORBIDDEN;
 use leptos::prelude::*;
 
+/// A row of numbers, one a token.
+type Row = fn(&Rollout) -> &[f32];
+
 /// What may stand under each token.
-const LENSES: [(&str, fn(&Rollout) -> &[f32]); 5] = [
+const LENSES: [(&str, Row); 5] = [
     ("advantage", |r| &r.advantage),
     ("KL charge", |r| &r.charge),
     ("exact KL", |r| &r.kl),
@@ -133,7 +136,8 @@ fn row(rollout: &Rollout, lens: usize) -> Vec<Cell> {
 
 /// What the answer earned in all.
 fn sum(r: &Rollout) -> String {
-    let charge: f64 = r.charge.iter().map(|x| f64::from(*x)).sum();
+    // A sum of nothing but zeros is 0 and not −0.
+    let charge = r.charge.iter().map(|x| f64::from(*x)).sum::<f64>() + 0.0;
     let kl: f64 = r.kl.iter().map(|x| f64::from(*x)).sum();
     format!(
         "Score of the reward model {:+.2}, less a charge of {charge:.2} for KL: {:+.2} in all. The gold reward is {:+.1}. Exact KL of the answer: {kl:.2} nats.",
