@@ -76,6 +76,10 @@ fn export(browser: &Browser, button: &str, kind: &str) -> Result<String> {
 /// Every metric so far, by run, step and name.
 fn metrics(browser: &Browser) -> Result<BTreeMap<(String, u64, String), f64>> {
     let mut all = BTreeMap::new();
+    // Before the first number there is nothing to save.
+    if browser.script("return document.querySelector('[data-export=jsonl]').disabled")? == true {
+        return Ok(all);
+    }
     for line in export(browser, "jsonl", "application/jsonl")?.lines() {
         let row: serde_json::Map<String, Value> =
             serde_json::from_str(line).context("a line of the JSONL")?;
