@@ -62,7 +62,7 @@ pub fn near<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Option<
     if letters.len() > 40 {
         return None;
     }
-    let most = if letters.len() < 4 { 1 } else { 2 };
+    let most = if letters.len() < 7 { 1 } else { 2 };
     known
         .into_iter()
         .map(|w| (distance(&letters, &w.chars().collect::<Vec<_>>()), w))
