@@ -182,6 +182,11 @@ impl Browser {
     /// When there is no such element or something lies over it.
     pub fn click_css(&self, selector: &str) -> Result<()> {
         let element = self.element(selector)?;
+        // To the middle, as a person would: at the edge the run bar, which stays in place, may lie over it.
+        let place = json!(selector);
+        self.script(&format!(
+            "document.querySelector({place}).scrollIntoView({{ block: 'center', behavior: 'instant' }})"
+        ))?;
         self.post(&format!("element/{element}/click"), json!({})).map(drop)
     }
 

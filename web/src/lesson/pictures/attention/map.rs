@@ -25,7 +25,7 @@ pub(super) fn small_maps(
         });
         view! {
             <button type="button" class="thumb" aria-pressed=((l, h) == picked).to_string()
-                aria-label=format!("Layer {}, head {}", l + 1, h + 1) on:click=move |_| pick.set(Some((l, h)))>
+                aria-label=format!("{0}.{1}: layer {0}, head {1}", l + 1, h + 1) on:click=move |_| pick.set(Some((l, h)))>
                 <svg viewBox=format!("0 0 {n} {n}") aria-hidden="true">{squares.collect_view()}</svg>
                 <span>{format!("{}.{}", l + 1, h + 1)}</span>
             </button>

@@ -153,11 +153,12 @@ fn label(name: &str) -> &str {
 fn Ablations(figures: Shown<Figures>) -> impl IntoView {
     view! {
         <Card title="Cut a head out" aside="loss without it, nats a token more">
-            {or_waiting(figures, "After the run: what each head is worth, on all text and on lines sung before.", |f| {
-                let most = f.ablations.iter().map(|a| a.cost.max(a.cost_of_repeats)).fold(1e-6, f64::max);
+            {or_waiting(figures, "After the run: what each head is worth, on all text, on lines sung before, and on meanings that a dictionary gave before.", |f| {
+                let most = f.ablations.iter().map(|a| a.cost.max(a.cost_of_repeats).max(a.cost_of_meanings)).fold(1e-6, f64::max);
                 let rows = f.ablations.iter().map(|a| view! {
                     {bar(format!("{}.{} all text", a.layer + 1, a.head + 1), a.cost.max(0.0) / most, 1, format!("{:+.3}", a.cost))}
                     {bar("sung before".into(), a.cost_of_repeats.max(0.0) / most, 2, format!("{:+.3}", a.cost_of_repeats))}
+                    {bar("meaning given before".into(), a.cost_of_meanings.max(0.0) / most, 3, format!("{:+.3}", a.cost_of_meanings))}
                 }).collect_view();
                 view! { <ul class="bars">{rows}</ul> }
             })}
