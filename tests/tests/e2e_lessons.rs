@@ -205,7 +205,7 @@ fn files(browser: &Browser, checks: usize) -> Result<()> {
     let folder = std::env::temp_dir().join(format!("gradus-files-{}-{checks}", std::process::id()));
     browser.save_files_to(&folder)?;
     browser.script(
-        "for (const b of document.querySelector('.files-of').querySelectorAll('button')) b.click()",
+        "for (const b of document.querySelector('figcaption .files-of').querySelectorAll('button')) b.click()",
     )?;
     let start = Instant::now();
     let has = |end: &str| -> Result<bool> {
