@@ -163,7 +163,7 @@ pub struct Figures {
 /// Trains DPO from the course's start, once well and once badly.
 ///
 /// # Errors
-/// Those of training, and [`Error::Stopped`](gradus_core::Error::Stopped).
+/// Those of training, and [`Error::Stopped`].
 pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<Figures>> {
     let start = rl_start(course, &settings.preferences).await?;
     let pairs = preferences(course, &start, &settings.preferences).await?;
