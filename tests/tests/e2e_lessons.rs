@@ -171,8 +171,11 @@ fn lesson(slug: &str, turn: &Turn, tokens: bool) -> Result<()> {
 
     // Away and back: the kept run is there again; and forward.
     browser.script("document.querySelector('.turn a').click()")?;
-    let elsewhere =
-        format!("const l = document.querySelector('main')?.dataset.lesson; return !!l && l !== '{slug}'");
+    // Its laboratory too: a step back while it starts may be called off by the browser.
+    let elsewhere = format!(
+        "const l = document.querySelector('main')?.dataset.lesson; \
+         return !!l && l !== '{slug}' && !!document.querySelector('[data-testid=origin]')?.dataset.shown"
+    );
     browser.until("the neighbouring lesson", SOON, &elsewhere)?;
     browser.script("history.back()")?;
     browser.until("the run, after going back", SOON, kept)?;

@@ -13,7 +13,12 @@ pub(crate) fn query() -> String {
 
 /// Puts a query into the address without leaving the page or adding to its history.
 pub(crate) fn show_query(query: &str) {
-    let Ok(path) = window().location().pathname() else { return };
+    let location = window().location();
+    let (Ok(path), Ok(shown)) = (location.pathname(), location.search()) else { return };
+    // To replace an address, even by itself, would call off a step back that is under way.
+    if shown.trim_start_matches('?') == query {
+        return;
+    }
     let address = if query.is_empty() { path } else { format!("{path}?{query}") };
     if let Ok(history) = window().history() {
         // Refused only in sandboxed frames, where the address does not matter.
