@@ -55,7 +55,8 @@ fn unknown(text: &str, known: impl Fn(&str) -> bool) -> Vec<String> {
     out
 }
 
-/// The known word that is nearest to `word`: at most two letters changed, added or left out.
+/// The known word that is nearest to `word`: at most two letters changed, added or left out, one where there are fewer
+/// than seven.
 pub fn near<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
     let letters: Vec<char> = word.chars().collect();
     // Longer than any word: nothing is near it.

@@ -219,10 +219,10 @@ fn checks(size: Size, figures: &Figures) -> Vec<Check> {
             "right answers with the prompt mask, less those without",
             masked.answered.correct - unmasked.answered.correct,
             "",
-            // 0.01 to 0.07 on 3 seeds: in this engine the mask saves language, not answers. 400 questions are known to
+            // -0.02 to 0.07 on 3 seeds: in this engine the mask saves language, not answers. 400 questions are known to
             // 0.03 each.
             Expected::AtLeast(-0.05),
-            "0.01 to 0.07 on 3 seeds, less the error of 400 questions",
+            "-0.02 to 0.07 on 3 seeds, less the error of 400 questions",
         ),
         Check::new(
             "forgetting-ratio",
@@ -230,7 +230,7 @@ fn checks(size: Size, figures: &Figures) -> Vec<Check> {
             unmasked.forgetting / masked.forgetting.max(1e-6),
             "×",
             Expected::AtLeast(1.5),
-            "1.9 or more on 3 seeds",
+            "1.6 or more on 3 seeds",
         ),
         Check::new(
             "replay-forgetting",
