@@ -57,9 +57,9 @@ impl Device for Counting {
     fn submit(&mut self, programs: &[Program]) -> Result<()> {
         self.inner.submit(programs)
     }
-    fn read(&mut self, source: Source) -> Reading<'_> {
+    fn read_all(&mut self, sources: Vec<Source>) -> Reading<'_, Vec<Data>> {
         self.reads.0.set(self.reads.count() + 1);
-        self.inner.read(source)
+        self.inner.read_all(sources)
     }
     fn node(&self, program: Program, name: &str) -> Option<Spec> {
         self.inner.node(program, name)

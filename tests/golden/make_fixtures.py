@@ -3,9 +3,9 @@
     pip install torch transformers safetensors && python tests/golden/make_fixtures.py
 
 One folder a case under tests/golden/, as `save_pretrained` writes it, and in it
-  golden.safetensors  tokens [10, B, T+1] i32, one batch a step; logits [B, T, V] of the first batch with the
-                      initial weights; grad.NAME, the gradient of its mean cross-entropy; losses [10], the loss of
-                      each batch before its AdamW step; after.NAME, the weights after the ten steps
+  golden.safetensors  tokens [20, B, T+1] i32, one batch a step; logits [B, T, V] of the first batch with the
+                      initial weights; grad.NAME, the gradient of its mean cross-entropy; losses [20], the loss of
+                      each batch before its AdamW step; after.NAME, the weights after the last step
   golden.json         the case in words: shape, optimizer, loss and gradient norm of each step
 Everything is computed in float64 on the CPU from float32 weights and stored as float32, so that rounding on
 the reference's side is half a unit in the last place.
@@ -20,7 +20,7 @@ import transformers
 from safetensors.torch import save_file
 
 HERE = pathlib.Path(__file__).parent
-STEPS = 10
+STEPS = 20
 ADAMW = dict(lr=1e-2, betas=(0.9, 0.98), eps=1e-8, weight_decay=0.1)
 CLIP = 1.0
 # name: layers, width, heads, context, vocabulary, batch

@@ -3,9 +3,9 @@
     pip install torch safetensors && python tests/golden/make_gru.py
 
 tests/golden/gru-l2-c12-t10-v22/golden.safetensors holds
-  tokens [10, B, T+1] i32, one batch a step; weight.NAME, the initial weights; logits [B, T, V] of the first batch;
-  grad.NAME, the gradient of its mean cross-entropy; losses [10], the loss of each batch before its AdamW step;
-  after.NAME, the weights after the ten steps.
+  tokens [20, B, T+1] i32, one batch a step; weight.NAME, the initial weights; logits [B, T, V] of the first batch;
+  grad.NAME, the gradient of its mean cross-entropy; losses [20], the loss of each batch before its AdamW step;
+  after.NAME, the weights after the last step.
 Computed in float64, stored as float32, with the optimizer of make_fixtures.py.
 """
 

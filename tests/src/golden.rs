@@ -16,10 +16,13 @@ use std::path::{Path, PathBuf};
 pub const CASES: [&str; 4] =
     ["l1-c16-h2-t8-v24", "l2-c32-h4-t16-v65", "l3-c24-h3-t12-v40", "l1-c16-h2-t8-v24-unscaled"];
 
+/// Steps of AdamW that a fixture holds.
+pub(crate) const STEPS: u64 = 20;
+
 /// What a fixture holds.
 pub struct Golden {
     folder: ModelFolder,
-    /// tokens `[10][B][T + 1]`.
+    /// tokens `[20][B][T + 1]`.
     batches: Vec<Vec<Vec<u32>>>,
     file: Tensors,
     batch: usize,
@@ -39,11 +42,11 @@ impl Tensors {
         Ok(view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
     }
 
-    /// tokens `[10][B][T + 1]`.
+    /// tokens `[20][B][T + 1]`.
     pub(crate) fn batches(&self) -> Result<Vec<Vec<Vec<u32>>>> {
         let tensors = SafeTensors::deserialize(&self.0)?;
         let tokens = tensors.tensor("tokens")?;
-        let [_, batch, width] = tokens.shape()[..] else { anyhow::bail!("tokens are not [10, B, T + 1]") };
+        let [_, batch, width] = tokens.shape()[..] else { anyhow::bail!("tokens are not [20, B, T + 1]") };
         let all: Vec<u32> =
             tokens.data().chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
         let rows: Vec<Vec<u32>> = all.chunks_exact(width).map(<[u32]>::to_vec).collect();
@@ -107,7 +110,7 @@ impl RowSource for Fixed {
     }
 }
 
-/// Holds every fixture's logits, gradients, ten losses and final weights against `device`, within
+/// Holds every fixture's logits, gradients, twenty losses and final weights against `device`, within
 /// `tolerance`: absolute for losses and logits (whose size is about 1), relative L2 for each tensor.
 ///
 /// # Errors
@@ -174,10 +177,10 @@ async fn losses(
     tolerance: f64,
 ) -> Result<()> {
     let mut trainer = golden.trainer(device, attention, adamw(golden.batch))?;
-    trainer.submit(10)?;
+    trainer.submit(STEPS)?;
     let measured = trainer.collect().await?;
     let expected = golden.floats("losses")?;
-    ensure!(measured.len() == 10, "{} losses of 10", measured.len());
+    ensure!(measured.len() as u64 == STEPS, "{} losses of {STEPS}", measured.len());
     for (m, e) in measured.iter().zip(expected) {
         ensure!(
             f64::from((m.loss - e).abs()) <= tolerance,
@@ -196,7 +199,7 @@ async fn losses(
             got.drain(c..2 * c);
             expected.drain(c..2 * c);
         }
-        // Ten steps of AdamW divide by the root of tiny second moments: weights drift faster than losses.
+        // AdamW's steps divide by the root of tiny second moments: weights drift faster than losses.
         close(&format!("after.{}", tensor.name), &got, &expected, tolerance * 10.0)?;
     }
     Ok(())
@@ -205,7 +208,7 @@ async fn losses(
 /// The optimizer of `make_fixtures.py`.
 pub(crate) fn adamw(batch: usize) -> TrainConfig {
     TrainConfig {
-        steps: 10,
+        steps: STEPS,
         batch,
         accumulate: 1,
         lr: 1e-2,

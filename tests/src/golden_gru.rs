@@ -1,6 +1,6 @@
 //! The recurrent baseline against `torch.nn.GRU`: the fixture of `tests/golden/make_gru.py`.
 
-use crate::golden::{Fixed, Tensors, adamw, close, fixtures, material};
+use crate::golden::{Fixed, STEPS, Tensors, adamw, close, fixtures, material};
 use anyhow::{Result, ensure};
 use gradus_core::device::{Data, Device, Source};
 use gradus_core::generate::Scorer;
@@ -40,7 +40,7 @@ fn trainer(file: &Tensors, device: Box<dyn Device>, train: &TrainConfig) -> Resu
     Ok(trainer)
 }
 
-/// Holds logits, gradients, ten losses and final weights against `device`, within `tolerance`.
+/// Holds logits, gradients, twenty losses and final weights against `device`, within `tolerance`.
 ///
 /// # Errors
 /// The first figure that is off, with its name.
@@ -68,15 +68,15 @@ pub async fn check(open: impl Fn() -> Box<dyn Device>, tolerance: f64) -> Result
         close(&tensor.name, &got, &file.floats(&format!("grad.{}", tensor.name))?, tolerance)?;
     }
 
-    let mut ten = trainer(&file, open(), &adamw(rows))?;
-    ten.submit(10)?;
-    for (m, e) in ten.collect().await?.iter().zip(file.floats("losses")?) {
+    let mut all = trainer(&file, open(), &adamw(rows))?;
+    all.submit(STEPS)?;
+    for (m, e) in all.collect().await?.iter().zip(file.floats("losses")?) {
         let off = f64::from((m.loss - e).abs());
         ensure!(off <= tolerance, "loss of step {} is {}, expected {e}", m.step, m.loss);
     }
-    ensure!(ten.step() == 10, "{} steps of 10", ten.step());
-    let params = ten.tensors().await?.params;
-    for tensor in ten.params.tensors(&params) {
+    ensure!(all.step() == STEPS, "{} steps of {STEPS}", all.step());
+    let params = all.tensors().await?.params;
+    for tensor in all.params.tensors(&params) {
         let expected = file.floats(&format!("after.{}", tensor.name))?;
         close(&format!("after.{}", tensor.name), &tensor.values, &expected, tolerance * 10.0)?;
     }

@@ -51,8 +51,8 @@ impl Device for Watched {
         self.made.set(self.gpu.made());
         submitted
     }
-    fn read(&mut self, source: Source) -> Reading<'_> {
-        self.gpu.read(source)
+    fn read_all(&mut self, sources: Vec<Source>) -> Reading<'_, Vec<Data>> {
+        self.gpu.read_all(sources)
     }
     fn node(&self, program: Program, name: &str) -> Option<Spec> {
         self.gpu.node(program, name)

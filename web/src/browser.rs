@@ -4,7 +4,9 @@ use js_sys::{Array, Function, Uint8Array};
 use leptos::prelude::{document, window};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Blob, BlobPropertyBag, File, HtmlAnchorElement, HtmlCanvasElement, Response, Url};
+use web_sys::{
+    Blob, BlobPropertyBag, File, HtmlAnchorElement, HtmlCanvasElement, HtmlInputElement, Response, Url,
+};
 
 /// The query part of the address.
 pub(crate) fn query() -> String {
@@ -117,6 +119,15 @@ pub(crate) async fn fetch_text(address: &str) -> Option<String> {
 /// Puts a text into the clipboard, where the browser allows it.
 pub(crate) fn copy(text: &str) {
     let _ = window().navigator().clipboard().write_text(text);
+}
+
+/// The file that was chosen in the input of this event. The input is emptied, so that the same file may be chosen
+/// again.
+pub(crate) fn chosen_file(event: &web_sys::Event) -> Option<File> {
+    let input: HtmlInputElement = event.target()?.dyn_into().ok()?;
+    let file = input.files()?.get(0);
+    input.set_value("");
+    file
 }
 
 /// Lets the user save what a canvas shows.

@@ -115,8 +115,7 @@ fn lesson_page(html: &str, lessons: &[Lesson], index: usize, glossary: &Glossary
     let turn = |index: Option<usize>, word: &str| {
         let lesson = index.and_then(|i| lessons.get(i));
         lesson.map_or(String::new(), |l| {
-            let name = l.slug.replace('-', " ");
-            format!("<a class=\"button\" href=\"{ROOT}lesson/{}/\">{word}: {name}</a>", l.slug)
+            format!("<a class=\"button\" href=\"{ROOT}lesson/{}/\">{word}: {}</a>", l.slug, name(&l.slug))
         })
     };
     let main = format!(
@@ -139,6 +138,11 @@ fn lesson_page(html: &str, lessons: &[Lesson], index: usize, glossary: &Glossary
         frame.replacen(&format!("<a {href}{link}"), &format!("<a aria-current=\"page\" {href}{link}"), 1)
     });
     Ok(frame.replacen('\u{1}', &main, 1))
+}
+
+/// A lesson's name within a sentence: `sft` is SFT, `scaling-laws` are scaling laws.
+fn name(slug: &str) -> String {
+    if ["sft", "rlhf", "dpo"].contains(&slug) { slug.to_uppercase() } else { slug.replace('-', " ") }
 }
 
 /// The home page without its content, for which the character U+0001 stands, under another title.

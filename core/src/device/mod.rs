@@ -61,7 +61,7 @@ pub enum Source {
 }
 
 /// A read-back under way. Not `Send`: browsers hand out their promises on one thread.
-pub type Reading<'a> = Pin<Box<dyn Future<Output = Result<Data>> + 'a>>;
+pub type Reading<'a, T = Data> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
 
 /// A time under way, if the device has a clock of its own.
 pub type Seconds<'a> = Pin<Box<dyn Future<Output = Result<Option<f64>>> + 'a>>;
@@ -97,8 +97,15 @@ pub trait Device {
     /// Runs programs one after another, in one submission.
     fn submit(&mut self, programs: &[Program]) -> Result<()>;
 
-    /// Reads back, after everything submitted so far.
-    fn read(&mut self, source: Source) -> Reading<'_>;
+    /// Reads back all of these, in their order and in one go, after everything submitted so far: waiting for the
+    /// device is what costs.
+    fn read_all(&mut self, sources: Vec<Source>) -> Reading<'_, Vec<Data>>;
+
+    /// Reads back one thing, as [`read_all`](Self::read_all) does.
+    fn read(&mut self, source: Source) -> Reading<'_> {
+        let all = self.read_all(vec![source]);
+        Box::pin(async { Ok(all.await?.swap_remove(0)) })
+    }
 
     /// Runs a program and says how long its kernels took by the device's own clock; None where it has none,
     /// and then nothing may have run. [`timer::time`] falls back on the wall clock.

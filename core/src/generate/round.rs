@@ -1,7 +1,7 @@
 //! One round of speculative decoding, with everything that decides it.
 
 use super::Speculator;
-use crate::device::{Device, Program};
+use crate::device::{Data, Device, Program};
 use crate::objective::speculative::{acceptance, overlap, residual};
 use crate::ops::Accept;
 use crate::rng::{Stream, threefry, unit};
@@ -84,25 +84,30 @@ impl Speculator {
             return Err(Error::Config(format!("row {row} of a batch of {batch}: count from 0")));
         }
         let words = Accept::counts(k);
-        let settings = self.read(device, "settings", 5).await?.integers();
-        let before =
-            self.read(device, "counts", batch * words).await?.integers()[row * words..][..words].to_vec();
-        let position = self.read(device, "positions", batch).await?.integers()[row] as usize;
+        let of_row = |counts: Data| counts.integers()[row * words..][..words].to_vec();
+        let parts = [("settings", 5), ("counts", batch * words), ("positions", batch)];
+        let [settings, before, positions] = self.read(device, parts).await?;
+        let (settings, before) = (settings.integers(), of_row(before));
+        let position = positions.integers()[row] as usize;
         let draft = self.timed(device, self.draft).await?;
-        let proposed = self.read(device, "tokens", batch * self.positions).await?.integers();
+        let [proposed] = self.read(device, [("tokens", batch * self.positions)]).await?;
+        let proposed = proposed.integers();
         let target = self.timed(device, self.target).await?;
         let accept = self.timed(device, self.accept).await?;
         if before[0] != 0 {
             return Ok(None);
         }
         let slab = Accept::slab(batch, self.width);
-        let q = self.read(device, "q", k * slab).await?.floats();
-        let p = self.read(device, "p", batch * (k + 1) * self.width).await?.floats();
+        let parts = [
+            ("q", k * slab),
+            ("p", batch * (k + 1) * self.width),
+            ("counts", batch * words),
+            ("tokens", batch * self.positions),
+        ];
+        let [q, p, after, tokens] = self.read(device, parts).await?;
+        let (q, p, after, tokens) = (q.floats(), p.floats(), of_row(after), tokens.integers());
         let q = |i: usize| &q[i * slab + row * self.width..][..self.vocab];
         let p = |i: usize| &p[(row * (k + 1) + i) * self.width..][..self.vocab];
-        let after =
-            self.read(device, "counts", batch * words).await?.integers()[row * words..][..words].to_vec();
-        let tokens = self.read(device, "tokens", batch * self.positions).await?.integers();
         let index = position + 1;
         let made = (after[2] - before[2]) as usize;
         let added = tokens[row * self.positions + index..][..made].to_vec();
@@ -148,7 +153,7 @@ impl Speculator {
     async fn timed(&self, device: &mut dyn Device, program: Program) -> Result<f64> {
         let start = Instant::now();
         device.submit(&[program])?;
-        self.read(device, "positions", 1).await?;
+        self.read(device, [("positions", 1)]).await?;
         Ok(start.elapsed().as_secs_f64())
     }
 }

@@ -22,6 +22,8 @@ mod round;
 const DRAFT: &str = "draft.";
 /// Most rounds of one submission.
 const TURN: usize = 64;
+/// Of the tokens a round that were measured, this share is counted on: a round too many costs less than another read-back.
+const CAUTION: f64 = 0.8;
 
 /// What a speculator's plans are made for.
 #[derive(Clone, Copy, Debug)]
@@ -343,26 +345,27 @@ impl Speculator {
         let mut left = (0..prompts.len()).map(want).max().unwrap_or(0);
         // Tokens a round: if all is accepted, until it is known how much is.
         let (mut rate, mut done) = ((proposals + 1) as f64, 0);
-        let counts = loop {
+        let parts =
+            [("counts", batch * words), ("overlap", batch * proposals), ("tokens", batch * self.positions)];
+        let (counts, overlap, tokens) = loop {
             // As many rounds as it takes at that rate: few read-backs, and few rounds for rows that are done.
             let rounds = ((left as f64 / rate).ceil() as usize).min(TURN);
             if rounds > 0 {
                 device.submit(&[self.draft, self.target, self.accept].repeat(rounds))?;
             }
-            let counts = self.read(device, "counts", batch * words).await?.integers();
+            let [counts, overlap, tokens] = self.read(device, parts).await?;
+            let counts = counts.integers();
             let row = |b: usize| &counts[b * words..];
             let behind =
                 |b: usize| if row(b)[0] == 0 { want(b).saturating_sub(row(b)[2] as usize) } else { 0 };
             let Some(slowest) = (0..prompts.len()).max_by_key(|&b| behind(b)).filter(|&b| behind(b) > 0)
             else {
-                break counts;
+                break (counts, overlap.floats(), tokens.integers());
             };
             done += rounds;
             left = behind(slowest);
-            rate = (f64::from(row(slowest)[2]) / done as f64).max(1.0);
+            rate = (CAUTION * f64::from(row(slowest)[2]) / done as f64).max(1.0);
         };
-        let overlap = self.read(device, "overlap", batch * proposals).await?.floats();
-        let tokens = self.read(device, "tokens", batch * self.positions).await?.integers();
         for (b, prompt) in prompts.iter().enumerate() {
             let counts = &counts[b * words..][..words];
             let made = (counts[2] as usize).min(most);
@@ -374,8 +377,15 @@ impl Speculator {
         Ok(())
     }
 
-    async fn read(&self, device: &mut dyn Device, part: &str, len: usize) -> Result<Data> {
-        device.read(Source::Buffer(format!("speculative.{part}"), 0..len)).await
+    /// Reads so many elements of each of these buffers, in one go.
+    pub(super) async fn read<const N: usize>(
+        &self,
+        device: &mut dyn Device,
+        parts: [(&str, usize); N],
+    ) -> Result<[Data; N]> {
+        let source = |(part, len)| Source::Buffer(format!("speculative.{part}"), 0..len);
+        let all = device.read_all(parts.map(source).into()).await?;
+        all.try_into().map_err(|_| Error::Device("a reading has another number of parts".into()))
     }
 
     /// Frees the plans and their buffers; the weights stay.

@@ -157,7 +157,8 @@ impl Settings {
 pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<Figures>> {
     let mut learners = Vec::new();
     for &n_layer in &settings.layers {
-        course.stage(&format!("training a model of {n_layer} layers on the full mix")).await?;
+        let layers = if n_layer == 1 { "layer" } else { "layers" };
+        course.stage(&format!("training a model of {n_layer} {layers} on the full mix")).await?;
         learners.push(learner(course, settings, [n_layer, settings.n_embd]).await?);
     }
     if settings.narrow > 0
@@ -300,7 +301,7 @@ fn checks(size: Size, settings: &Settings, learners: &[Learner]) -> Vec<Check> {
                 checks.push(Check::new(
                     &format!("{}-{n}-layer", task.name()),
                     &format!(
-                        "accuracy on {} after {most} examples, {n} layers (best possible {:.2})",
+                        "accuracy of the {n}-layer model on {}, {most} examples (best possible {:.2})",
                         task.name(),
                         a.bayes
                     ),
@@ -344,7 +345,7 @@ fn checks(size: Size, settings: &Settings, learners: &[Learner]) -> Vec<Check> {
             above.fold(f64::NEG_INFINITY, f64::max),
             "",
             Expected::AtMost(1e-9),
-            "exact Bayes accuracy, docs/WORLD.md",
+            "exact Bayes accuracy, lessons/src/world/few_shot.rs",
         ));
     }
     checks

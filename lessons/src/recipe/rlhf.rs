@@ -225,7 +225,7 @@ pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<
             planted.iter().map(|p| p.run.deviation).fold(kept.deviation.max(hacked.deviation), f64::max),
             "",
             Expected::Exactly(0.0),
-            "identity: nothing has been learned yet (Schulman et al. 2017, §3)",
+            "identity: nothing has been learned from these answers yet (Schulman et al. 2017, §3)",
         ),
         Check::new(
             "k1-unbiased",

@@ -175,7 +175,7 @@ pub(crate) fn LineChart(
                 <Show when=move || window_x.get().is_some()>
                     <button type="button" class="quiet whole" on:click=move |_| window_x.set(None)>"Whole curve"</button>
                 </Show>
-                <span class="files-of">
+                <span class="files-of" hidden=nothing>
                     <button type="button" class="quiet" on:click=png aria-label=format!("{title} as a picture, PNG")>"PNG"</button>
                     <button type="button" class="quiet" on:click=csv aria-label=format!("{title} as numbers, CSV")>"CSV"</button>
                 </span>

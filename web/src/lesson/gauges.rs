@@ -79,12 +79,17 @@ pub(super) fn Gauges(store: LessonStore) -> impl IntoView {
     let (steps, tokens) = rates(store);
     let held = move || {
         let held = store.state.with(|s| s.meter.bytes);
-        if held == 0 || !busy() { "–".to_owned() } else { bytes(held) }
+        if held == 0 { "–".to_owned() } else { bytes(held) }
     };
     let memory = move || {
         let gpu = store.state.with(|s| s.device.as_ref().is_some_and(|d| d.gpu));
         if gpu { "GPU memory" } else { "memory" }
     };
+    let worked = move || match store.state.with(|s| s.meter.seconds) {
+        0.0 => "–".to_owned(),
+        seconds => duration(seconds),
+    };
+    let of = move |now, mean| move || if phase.get() == Phase::Done { mean } else { now };
     view! {
         <div class="progress">
             <progress max="1" aria-label="Progress of the run" prop:value=bar></progress>
@@ -92,34 +97,41 @@ pub(super) fn Gauges(store: LessonStore) -> impl IntoView {
             <span class="left" data-testid="left">{move || if busy() { left() } else { String::new() }}</span>
         </div>
         <dl class="gauges">
-            <div><dt>"steps/s"</dt><dd data-testid="steps-per-second">{steps}</dd></div>
-            <div><dt>"tokens/s"</dt><dd data-testid="tokens-per-second">{tokens}</dd></div>
+            <div><dt>{of("steps/s", "steps/s, mean")}</dt><dd data-testid="steps-per-second">{steps}</dd></div>
+            <div><dt>{of("tokens/s", "tokens/s, mean")}</dt><dd data-testid="tokens-per-second">{tokens}</dd></div>
             <div><dt>{memory}</dt><dd data-testid="memory">{held}</dd></div>
-            <div><dt>"worked"</dt><dd>{move || if busy() { store.state.with(|s| duration(s.meter.seconds)) } else { "–".into() }}</dd></div>
+            <div><dt>"time at work"</dt><dd>{worked}</dd></div>
         </dl>
         <Spoken store />
     }
 }
 
-/// Steps and tokens a second over the last second of work.
+/// Steps and tokens a second over the last second of work; of a run that is done, over all of it.
 fn rates(store: LessonStore) -> (impl Fn() -> String, impl Fn() -> String) {
     let rates = RwSignal::new(None::<(f64, f64)>);
     let last = StoredValue::new((0.0_f64, 0_u64, 0_u64));
     let measure = move || {
-        let Some((running, seconds, steps, tokens)) = store
-            .state
-            .try_with_untracked(|s| (s.phase == Phase::Running, s.meter.seconds, s.steps, s.meter.tokens))
+        let Some((phase, seconds, steps, tokens)) =
+            store.state.try_with_untracked(|s| (s.phase, s.meter.seconds, s.steps, s.meter.tokens))
         else {
             return;
         };
-        let (then, steps_then, tokens_then) = last.get_value();
+        let (then, steps_then, tokens_then) = match phase {
+            Phase::Done => (0.0, 0, 0),
+            _ => last.get_value(),
+        };
         last.set_value((seconds, steps, tokens));
         let time = seconds - then;
         let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 / time;
-        if !running {
-            rates.set(None);
-        } else if time > 0.0 {
-            rates.set(Some((rate(steps, steps_then), rate(tokens, tokens_then))));
+        let news = match phase {
+            Phase::Running | Phase::Done if time > 0.0 => {
+                Some((rate(steps, steps_then), rate(tokens, tokens_then)))
+            }
+            Phase::Running => return,
+            _ => None,
+        };
+        if rates.get_untracked() != news {
+            rates.set(news);
         }
     };
     if let Ok(timer) = set_interval_with_handle(measure, EVERY) {

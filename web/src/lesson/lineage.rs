@@ -8,7 +8,7 @@ use crate::format::{bytes, grouped, sentence};
 use gradus_lessons::ask::{Continuation, Continue, Description, PromptText};
 use gradus_lessons::recipe::{Lesson, Role};
 use leptos::task::spawn_local;
-use leptos::{html, prelude::*};
+use leptos::{ev, html, prelude::*};
 use std::collections::BTreeMap;
 
 /// What is known of the models after they were measured.
@@ -122,20 +122,10 @@ fn Item(store: LessonStore, measured: Measured, role: Role) -> impl IntoView {
         now
     });
     let (name, what) = words(role);
-    let input = NodeRef::<html::Input>::new();
-    let opened = move |_| {
-        let Some(element) = input.get_untracked() else { return };
-        let Some(file) = element.files().and_then(|f| f.get(0)) else { return };
-        // The same file may be chosen again.
-        element.set_value("");
-        spawn_local(async move {
-            match browser::read_bytes(&file).await {
-                Some(zip) => store.upload(role, zip),
-                None => {
-                    store.notice.set(Some("The browser could not read this file. Choose it again.".into()))
-                }
-            }
-        });
+    let opened = move |event: ev::Event| {
+        if let Some(file) = browser::chosen_file(&event) {
+            store.open_file(role, file);
+        }
     };
     let own = move || model.get().is_some_and(|m| m.made.is_some());
     let line = move || {
@@ -157,7 +147,7 @@ fn Item(store: LessonStore, measured: Measured, role: Role) -> impl IntoView {
                         aria-label=format!("Download the {name} model as a Hugging Face folder")>"Download"</button>
                 </Show>
                 <label class="button quiet" data-testid=format!("upload-{}", role.slug())>"Open"
-                    <input type="file" accept=".zip" class="unseen" node_ref=input on:change=opened
+                    <input type="file" accept=".zip" class="unseen" on:change=opened
                         aria-label=format!("Open a {name} model from a zip of its Hugging Face folder") />
                 </label>
                 <Show when=own>

@@ -98,8 +98,8 @@ impl Device for Metered {
         self.device.submit(programs)
     }
 
-    fn read(&mut self, source: Source) -> Reading<'_> {
-        self.device.read(source)
+    fn read_all(&mut self, sources: Vec<Source>) -> Reading<'_, Vec<Data>> {
+        self.device.read_all(sources)
     }
 
     fn timestamps(&mut self, program: Program) -> Seconds<'_> {

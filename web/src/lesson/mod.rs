@@ -27,6 +27,8 @@ mod controls;
 #[cfg(feature = "app")]
 mod data;
 #[cfg(feature = "app")]
+mod end_labels;
+#[cfg(feature = "app")]
 mod gauges;
 #[cfg(feature = "app")]
 pub(crate) mod keep;

@@ -66,7 +66,7 @@ pub(crate) fn PictureFiles(
         }
     };
     view! {
-        <span class="files-of">
+        <span class="files-of" data-of="picture">
             <button type="button" class="quiet" data-export="svg" on:click=move |e| save(e, false)
                 aria-label=format!("{title} as a picture, SVG")>"SVG"</button>
             <button type="button" class="quiet" data-export="png" on:click=move |e| save(e, true)

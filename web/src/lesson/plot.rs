@@ -1,8 +1,9 @@
 //! Drawing curves: what of a chart can be thought of as numbers and lines, on our plotters canvas.
 
+use super::end_labels;
 use crate::browser;
 use crate::decimate::nice_step;
-use crate::views::Canvas;
+use crate::views::{Canvas, color};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -82,12 +83,16 @@ pub(super) const RIGHT: f64 = 12.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 38.0;
 const TYPE: f64 = 12.0;
-/// Room for the names at the curves' ends, where the chart is wide enough for them.
-const NAMES: f64 = 106.0;
+/// The height of a line of a label.
+const LEADING: f64 = 14.0;
 
-/// The room to the right of the plot.
+/// The room to the right of the plot: for the curves' names, where the chart is wide enough for them.
 pub(super) fn right(width: f64, picture: &Picture) -> f64 {
-    if width > 480.0 && picture.series.len() > 1 { NAMES } else { RIGHT }
+    if width > 480.0 && picture.series.len() > 1 {
+        end_labels::room(picture.series.iter().map(|s| s.name.as_str()))
+    } else {
+        RIGHT
+    }
 }
 
 /// A value on an axis, as it is drawn.
@@ -109,11 +114,16 @@ pub(super) fn ranges(picture: &Picture, axes: Axes) -> Option<[(f64, f64); 2]> {
     let x = span(&mut points().filter(fits).map(|p| bend(p.0, axes.log_x)))?;
     let levels = picture.levels.iter().map(|l| bend(l.value, axes.log_y));
     let y = span(&mut points().filter(fits).map(|p| bend(p.1, axes.log_y)).chain(levels))?;
-    let pad = |(low, high): (f64, f64), part: f64| {
-        let room = if high > low { (high - low) * part } else { low.abs().max(1.0) * 0.1 };
-        (low - room, high + room)
+    let pad = |(low, high): (f64, f64), part: f64, log: bool| {
+        // One value only: nothing, or nearly nothing, stands on the axis.
+        match (low, high) {
+            (0.0, 0.0) if !log => (0.0, 1.0),
+            _ if high > low => (low - (high - low) * part, high + (high - low) * part),
+            _ if log => (low - 0.5, high + 0.5),
+            _ => (low - low.abs() * 0.5, high + high.abs() * 0.5),
+        }
     };
-    Some([if x.1 > x.0 { x } else { pad(x, 0.0) }, pad(y, 0.07)])
+    Some([pad(x, 0.0, axes.log_x), pad(y, 0.07, axes.log_y)])
 }
 
 /// The x at a part of the axis, from 0 at its left end to 1; `None` where there is nothing to show.
@@ -123,20 +133,24 @@ pub(super) fn value_at(picture: &Picture, axes: Axes, part: f64) -> Option<f64> 
     Some(if axes.log_x { 10_f64.powf(bent) } else { bent })
 }
 
-/// Round marks of an axis between two bent ends: place and text.
-fn marks((low, high): (f64, f64), log: bool, room: usize) -> Vec<(f64, String)> {
-    if !log || high - low < 0.35 {
-        let (low, high) = if log { (10_f64.powf(low), 10_f64.powf(high)) } else { (low, high) };
-        let step = nice_step(high - low, room);
-        let first = (low / step).ceil() as i64;
-        let last = (high / step).floor() as i64;
-        return (first..=last).map(|i| (bend(i as f64 * step, log), number(i as f64 * step, step))).collect();
+/// Round marks of an axis between two bent ends, no closer than `least`: place and text.
+fn marks((low, high): (f64, f64), log: bool, room: usize, least: f64) -> Vec<(f64, String)> {
+    if log {
+        let factors: &[f64] = if high - low > room as f64 * 0.6 { &[1.0] } else { &[1.0, 2.0, 5.0] };
+        let powers = low.floor() as i32..=high.ceil() as i32;
+        let values = powers.flat_map(|p| factors.iter().map(move |f| f * 10_f64.powi(p)));
+        let inside = values.filter(|v| (low..=high).contains(&v.log10()));
+        let marks: Vec<_> = inside.map(|v| (v.log10(), number(v, v))).collect();
+        // One or two say nothing of a scale: then equal steps, as they lie on it.
+        if marks.len() > 2 {
+            return marks;
+        }
     }
-    let factors: &[f64] = if high - low > room as f64 * 0.6 { &[1.0] } else { &[1.0, 2.0, 5.0] };
-    let powers = low.floor() as i32..=high.ceil() as i32;
-    let values = powers.flat_map(|p| factors.iter().map(move |f| f * 10_f64.powi(p)));
-    let inside = values.filter(|v| (low..=high).contains(&v.log10()));
-    inside.map(|v| (v.log10(), number(v, v))).collect()
+    let (low, high) = if log { (10_f64.powf(low), 10_f64.powf(high)) } else { (low, high) };
+    let step = nice_step(high - low, room).max(least);
+    let first = (low / step).ceil() as i64;
+    let last = (high / step).floor() as i64;
+    (first..=last).map(|i| (bend(i as f64 * step, log), number(i as f64 * step, step))).collect()
 }
 
 /// A number on an axis whose marks are `step` apart.
@@ -162,6 +176,7 @@ pub(super) struct Palette {
     line: RGBColor,
     limit: RGBColor,
     ink: RGBColor,
+    ground: RGBColor,
     series: [RGBColor; 6],
     font: String,
 }
@@ -169,12 +184,12 @@ pub(super) struct Palette {
 impl Palette {
     /// Reads the page's custom properties.
     pub(super) fn read() -> Self {
-        let color = |name: &str| hex(&browser::css(name)).unwrap_or(BLACK);
         Self {
             soft: color("--soft"),
             line: color("--line"),
             limit: color("--bad"),
             ink: color("--ink"),
+            ground: color("--raised"),
             series: ["--s1", "--s2", "--s3", "--s4", "--s5", "--s6"].map(color),
             font: browser::css("--ui"),
         }
@@ -183,31 +198,6 @@ impl Palette {
     fn series(&self, color: usize) -> RGBColor {
         self.series[color.saturating_sub(1) % self.series.len()]
     }
-}
-
-fn hex(text: &str) -> Option<RGBColor> {
-    let digits = text.strip_prefix('#')?;
-    let part = |i| u8::from_str_radix(digits.get(i..i + 2)?, 16).ok();
-    Some(RGBColor(part(0)?, part(2)?, part(4)?))
-}
-
-/// Heights for labels that want to stand at `wanted`, at least `gap` apart, none below `floor`.
-fn spread(wanted: &[i32], gap: i32, floor: i32) -> Vec<i32> {
-    let mut order: Vec<usize> = (0..wanted.len()).collect();
-    order.sort_by_key(|i| wanted[*i]);
-    let mut places = vec![0; wanted.len()];
-    let mut last = i32::MIN / 2;
-    for &i in &order {
-        last = wanted[i].max(last + gap);
-        places[i] = last;
-    }
-    // What was pushed out at the bottom pushes the others up again.
-    let mut limit = floor;
-    for &i in order.iter().rev() {
-        places[i] = places[i].min(limit);
-        limit = places[i] - gap;
-    }
-    places
 }
 
 type Area = DrawingArea<Canvas, Shift>;
@@ -239,12 +229,15 @@ pub(super) fn draw(
     let at_x = |v: f64| left + (along(v, x_range) * f64::from(right - left)).round() as i32;
     let at_y = |v: f64| bottom - (along(v, y_range) * f64::from(bottom - top)).round() as i32;
 
-    for (value, name) in marks(y_range, axes.log_y, ((bottom - top) / px(40.0).max(1)) as usize) {
+    for (value, name) in marks(y_range, axes.log_y, ((bottom - top) / px(40.0).max(1)) as usize, 0.0) {
         let y = at_y(value);
         area.draw(&PathElement::new([(left, y), (right, y)], line(palette.line, 1.0)))?;
         area.draw_text(&name, &text(palette.soft, HPos::Right, VPos::Center), (left - px(6.0), y))?;
     }
-    for (value, name) in marks(x_range, axes.log_x, ((right - left) / px(64.0).max(1)) as usize) {
+    // Steps and guesses are counted: there is none between two.
+    let counted = picture.series.iter().flat_map(|s| &s.points).all(|p| p.0.fract() == 0.0);
+    let least = if counted { 1.0 } else { 0.0 };
+    for (value, name) in marks(x_range, axes.log_x, ((right - left) / px(64.0).max(1)) as usize, least) {
         let x = at_x(value);
         area.draw(&PathElement::new([(x, bottom), (x, bottom + px(4.0))], line(palette.line, 1.0)))?;
         area.draw_text(&name, &text(palette.soft, HPos::Center, VPos::Top), (x, bottom + px(6.0)))?;
@@ -257,8 +250,6 @@ pub(super) fn draw(
         let color = if level.limit { palette.limit } else { palette.ink };
         let (on, off) = if level.limit { (2.0, 3.0) } else { (6.0, 4.0) };
         dashes(area, &[(left, y), (right, y)], (px(on), px(off)), line(color, 1.3))?;
-        let (v, gap) = if y < top + px(18.0) { (VPos::Top, px(4.0)) } else { (VPos::Bottom, -px(4.0)) };
-        area.draw_text(&level.name, &text(color, HPos::Left, v), (left + px(6.0), y + gap))?;
     }
 
     let mut ends = Vec::new();
@@ -285,11 +276,28 @@ pub(super) fn draw(
         }
         ends.push((series, end, color));
     }
+    // On a ground of their own: a curve may pass behind a level's name, not through it.
+    for level in &picture.levels {
+        let y = at_y(bend(level.value, axes.log_y));
+        let style = text(if level.limit { palette.limit } else { palette.ink }, HPos::Left, VPos::Top);
+        let (wide, high) = area.estimate_text_size(&level.name, &style)?;
+        let under = y < top + px(20.0);
+        let at = (left + px(8.0), if under { y + px(4.0) } else { y - px(3.0) - high as i32 });
+        let ground = [(at.0 - px(3.0), at.1 - px(1.0)), (at.0 + wide as i32 + px(3.0), at.1 + high as i32)];
+        area.draw(&Rectangle::new(ground, ShapeStyle::from(palette.ground.mix(0.85)).filled()))?;
+        area.draw_text(&level.name, &style, at)?;
+    }
     if names > RIGHT {
         let wanted: Vec<_> = ends.iter().map(|e| e.1.1).collect();
-        for ((series, _, color), y) in ends.iter().zip(spread(&wanted, px(15.0), bottom)) {
-            let name: String = series.name.chars().take(16).collect();
-            area.draw_text(&name, &text(*color, HPos::Left, VPos::Center), (right + px(7.0), y))?;
+        let broken: Vec<_> = ends.iter().map(|e| end_labels::lines(&e.0.name)).collect();
+        let heights: Vec<_> = broken.iter().map(|lines| px(LEADING * lines.len() as f64 + 1.0)).collect();
+        let places = end_labels::spread(&wanted, &heights, (0, height - px(BOTTOM) + px(LEADING) / 2));
+        for (((_, _, color), lines), y) in ends.iter().zip(&broken).zip(places) {
+            let first = y - px(LEADING * (lines.len() as f64 - 1.0) / 2.0);
+            for (i, line) in lines.iter().enumerate() {
+                let at = (right + px(7.0), first + px(LEADING * i as f64));
+                area.draw_text(line, &text(*color, HPos::Left, VPos::Center), at)?;
+            }
         }
     }
     area.present()
@@ -332,17 +340,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_are_spread_and_stay_inside() {
-        assert_eq!(spread(&[10, 12, 50], 10, 100), [10, 20, 50]);
-        assert_eq!(spread(&[95, 96, 97], 10, 100), [80, 90, 100]);
-    }
-
-    #[test]
     fn marks_are_round() {
-        let texts =
-            |range, log, room| -> Vec<String> { marks(range, log, room).into_iter().map(|m| m.1).collect() };
+        let texts = |range, log, room| -> Vec<String> {
+            marks(range, log, room, 0.0).into_iter().map(|m| m.1).collect()
+        };
         assert_eq!(texts((0.0, 1.0), false, 5), ["0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         assert_eq!(texts((3.0, 6.0), true, 4), ["1000", "10k", "100k", "1M"]);
+        assert_eq!(texts((0.0, 0.4), true, 4), ["1.0", "1.5", "2.0", "2.5"]);
     }
 
     #[test]

@@ -8,17 +8,22 @@ use super::store::Model;
 use crate::browser;
 use crate::format::bytes;
 use gradus_lessons::recipe::{Lesson, Role};
-use leptos::task::spawn_local;
-use leptos::{html, prelude::*};
+use leptos::{ev, prelude::*};
 
 /// One line for each model that the lesson needs; nothing where it makes its own.
 #[component]
 pub(super) fn StartsFrom(store: LessonStore) -> impl IntoView {
     let needs = pictures::needs(store.lesson);
     if needs.is_empty() {
+        let why = match store.lesson {
+            Lesson::FlashAttention => {
+                "This lesson needs no model: queries, keys and values are random numbers."
+            }
+            _ => "This lesson needs no model: it trains its own from random weights.",
+        };
         return view! {
             <p class="note starts" data-testid="starts-from">
-                "This lesson needs no model: it trains its own from random weights."
+                {why}
             </p>
         }
         .into_any();
@@ -51,20 +56,10 @@ fn Start(store: LessonStore, role: Role) -> impl IntoView {
     let own = move || model.get().is_some_and(|m| m.made.is_some());
     let shipped = move || !own() || store.shipped_first.with(|s| s.contains(&role));
     let missing = move || model.get().is_none();
-    let input = NodeRef::<html::Input>::new();
-    let opened = move |_| {
-        let Some(element) = input.get_untracked() else { return };
-        let Some(file) = element.files().and_then(|f| f.get(0)) else { return };
-        // The same file may be chosen again.
-        element.set_value("");
-        spawn_local(async move {
-            match browser::read_bytes(&file).await {
-                Some(zip) => store.upload(role, zip),
-                None => {
-                    store.notice.set(Some("The browser could not read this file. Choose it again.".into()));
-                }
-            }
-        });
+    let opened = move |event: ev::Event| {
+        if let Some(file) = browser::chosen_file(&event) {
+            store.open_file(role, file);
+        }
     };
     let busy = move || store.state.with(State::busy);
     view! {
@@ -80,7 +75,7 @@ fn Start(store: LessonStore, role: Role) -> impl IntoView {
                 </select>
             </label>
             <label class="button quiet" class:disabled=busy>"Open a file …"
-                <input type="file" accept=".zip" class="unseen" node_ref=input disabled=busy on:change=opened
+                <input type="file" accept=".zip" class="unseen" disabled=busy on:change=opened
                     aria-label=format!("Open a {name} model from a file, the zip of a Hugging Face folder") />
             </label>
         </li>

@@ -152,7 +152,10 @@ impl Store {
                 Tone::Warning,
                 "There is no checkpoint yet. Start over, or choose another seed.",
             )),
-            Offer::Checkpoint => {}
+            Offer::Checkpoint => self.notify(Notice::new(
+                Tone::Info,
+                "The run is back at its last good checkpoint, and waits. “Run” goes on from there.",
+            )),
         }
     }
 }

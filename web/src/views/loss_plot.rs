@@ -1,6 +1,7 @@
 //! The loss curve, drawn: measured is solid, theory is dashed, a limit is dotted red.
 
 use super::canvas::Canvas;
+use super::color::color;
 use crate::decimate::{columns, nice_step};
 use crate::{browser, state::RunState};
 use plotters::coord::Shift;
@@ -29,7 +30,6 @@ pub(super) struct Palette {
 impl Palette {
     /// Reads the page's custom properties.
     pub(super) fn read() -> Self {
-        let color = |name| hex(&browser::css(name)).unwrap_or(BLACK);
         Self {
             soft: color("--soft"),
             line: color("--line"),
@@ -40,12 +40,6 @@ impl Palette {
             font: browser::css("--ui"),
         }
     }
-}
-
-fn hex(text: &str) -> Option<RGBColor> {
-    let digits = text.strip_prefix('#')?;
-    let part = |i| u8::from_str_radix(digits.get(i..i + 2)?, 16).ok();
-    Some(RGBColor(part(0)?, part(2)?, part(4)?))
 }
 
 /// The last step on the horizontal axis: the run so far, and a little room at its start.

@@ -1,8 +1,8 @@
 //! The model as a file: save it, open one.
 
+use crate::browser;
 use crate::store::Store;
 use leptos::prelude::*;
-use wasm_bindgen::JsCast;
 
 /// Download and upload of the model folder.
 #[component]
@@ -21,12 +21,9 @@ pub(crate) fn Files(store: Store) -> impl IntoView {
                     data-testid="upload"
                     accept=".zip,application/zip"
                     on:change=move |e| {
-                        let input: web_sys::HtmlInputElement = event_target(&e);
-                        if let Some(file) = input.files().and_then(|f| f.get(0)) {
+                        if let Some(file) = browser::chosen_file(&e) {
                             store.upload(file);
                         }
-                        // So that the same file can be chosen twice.
-                        input.unchecked_ref::<web_sys::HtmlInputElement>().set_value("");
                     }
                 />
                 "Open a model"

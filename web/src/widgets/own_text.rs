@@ -132,11 +132,9 @@ pub(crate) fn OwnTextDialog(store: Store) -> impl IntoView {
                         data-testid="own-text-file"
                         accept=".txt,text/plain"
                         on:change=move |e| {
-                            let input: web_sys::HtmlInputElement = event_target(&e);
-                            if let Some(file) = input.files().and_then(|f| f.get(0)) {
+                            if let Some(file) = browser::chosen_file(&e) {
                                 take(file);
                             }
-                            input.set_value("");
                         }
                     />
                     "Choose a .txt file"

@@ -118,6 +118,10 @@ fn mathml(tex: &str, display_mode: DisplayMode) -> Result<String> {
     }
     let mut out = String::new();
     push_mathml(&mut out, events.into_iter(), RenderConfig { display_mode, ..RenderConfig::default() })?;
+    // The crate writes the space `\ ` as an entity and escapes that again.
+    if out.contains("&amp;") {
+        bail!("the formula {tex} would show the name of an entity: write \\; for a space");
+    }
     let block = matches!(display_mode, DisplayMode::Block);
     Ok(if block {
         format!("<div class=\"formula\" tabindex=\"0\" role=\"group\" aria-label=\"Formula\">{out}</div>")
@@ -160,6 +164,7 @@ mod tests {
         for (text, says) in [
             ("[x](term:unknown)", "unknown"),
             ("$\\nonsense x$", "formula"),
+            ("$a,\\ b$", "entity"),
             ("<script>alert(1)</script>", "HTML"),
             ("```quiz\n[[question]]\nask = \"?\"\n```", "option"),
             ("```predict\nask = \"?\"\noptions = [\"a\"]\ncolour = 3\n```", "colour"),

@@ -205,16 +205,19 @@ impl<F: Real> Device for Cpu<F> {
         programs.iter().try_for_each(|&p| self.run(p))
     }
 
-    fn read(&mut self, source: Source) -> Reading<'_> {
+    fn read_all(&mut self, sources: Vec<Source>) -> Reading<'_, Vec<Data>> {
         Box::pin(async move {
             if self.lost {
                 return Err(Error::DeviceLost("a test took it away".into()));
             }
-            let (storage, range) = self.fetch(&source)?;
-            Ok(match storage {
-                Storage::Float(v) => Data::Float(v[range].iter().map(|x| x.as_f64() as f32).collect()),
-                Storage::U32(v) => Data::U32(v[range].to_vec()),
-            })
+            let one = |source: &Source| {
+                let (storage, range) = self.fetch(source)?;
+                Ok(match storage {
+                    Storage::Float(v) => Data::Float(v[range].iter().map(|x| x.as_f64() as f32).collect()),
+                    Storage::U32(v) => Data::U32(v[range].to_vec()),
+                })
+            };
+            sources.iter().map(one).collect()
         })
     }
 

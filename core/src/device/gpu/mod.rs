@@ -175,8 +175,8 @@ impl Device for Gpu {
         self.opened.faults.check()
     }
 
-    fn read(&mut self, source: Source) -> Reading<'_> {
-        Box::pin(self.read_back(source))
+    fn read_all(&mut self, sources: Vec<Source>) -> Reading<'_, Vec<Data>> {
+        Box::pin(self.read_back(sources))
     }
 
     fn timestamps(&mut self, program: Program) -> Seconds<'_> {

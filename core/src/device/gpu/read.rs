@@ -4,29 +4,38 @@ use super::{Data, Gpu, Source, buffers::missing};
 use crate::graph::DType;
 use crate::{Error, Result};
 use futures_channel::oneshot;
+use std::ops::Range;
 
 /// The smallest staging buffer, bytes.
 const STAGING: u64 = 1 << 16;
 
 impl Gpu {
-    pub(super) async fn read_back(&mut self, source: Source) -> Result<Data> {
+    /// One copy a source, side by side into the staging buffer, and one map.
+    pub(super) async fn read_back(&mut self, sources: Vec<Source>) -> Result<Vec<Data>> {
         self.opened.faults.check()?;
-        let (storage, range) = match &source {
-            Source::Buffer(name, range) => (self.stretch(name, range.clone())?, range.clone()),
-            Source::Node(program, node) => {
-                let compiled = self.program(*program)?;
-                let (location, spec) = compiled.plan.nodes.get(node).ok_or_else(|| missing(node))?;
-                self.place(&compiled.slots, location, spec)?
-            }
-        };
-        let (buffer, dtype) = (storage.buffer.clone(), storage.dtype);
-        let (offset, size) = (range.start as u64 * 4, range.len() as u64 * 4);
+        let mut parts = Vec::with_capacity(sources.len());
+        for source in &sources {
+            let (storage, range) = match source {
+                Source::Buffer(name, range) => (self.stretch(name, range.clone())?, range.clone()),
+                Source::Node(program, node) => {
+                    let compiled = self.program(*program)?;
+                    let (location, spec) = compiled.plan.nodes.get(node).ok_or_else(|| missing(node))?;
+                    self.place(&compiled.slots, location, spec)?
+                }
+            };
+            parts.push((storage.buffer.clone(), storage.dtype, range));
+        }
+        let size = parts.iter().map(|(_, _, range)| bytes(range)).sum();
         if size == 0 {
-            return Ok(decode(dtype, &[]));
+            return Ok(parts.iter().map(|&(_, dtype, _)| decode(dtype, &[])).collect());
         }
         let staging = self.staging(size);
         let mut encoder = self.opened.device.create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(&buffer, offset, &staging, 0, size);
+        let mut at = 0;
+        for (buffer, _, range) in &parts {
+            encoder.copy_buffer_to_buffer(buffer, range.start as u64 * 4, &staging, at, bytes(range));
+            at += bytes(range);
+        }
         self.opened.queue.submit([encoder.finish()]);
         let mapped = self.map(&staging, size).await;
         self.opened.faults.check()?;
@@ -34,11 +43,17 @@ impl Gpu {
         let view = staging
             .get_mapped_range(0..size)
             .map_err(|error| Error::Device(format!("{} cannot be read: {error}", self.opened.name)))?;
-        let data = decode(dtype, &view);
+        let mut rest = &view[..];
+        let all = parts.iter().map(|(_, dtype, range)| {
+            let (part, after) = rest.split_at(bytes(range) as usize);
+            rest = after;
+            decode(*dtype, part)
+        });
+        let all = all.collect();
         drop(view);
         staging.unmap();
         self.staging = Some(staging);
-        Ok(data)
+        Ok(all)
     }
 
     /// Takes the staging buffer, or makes a larger one. It comes back only after a read that went
@@ -74,6 +89,10 @@ impl Gpu {
             Err(_) => Err(failed("the device is gone".into())),
         }
     }
+}
+
+fn bytes(range: &Range<usize>) -> u64 {
+    range.len() as u64 * 4
 }
 
 fn decode(dtype: DType, bytes: &[u8]) -> Data {

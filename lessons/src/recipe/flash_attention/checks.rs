@@ -55,8 +55,8 @@ fn savings(figures: &Figures) -> Vec<Check> {
     let source =
         "(4N² + 4Nd)/(2Nd + N + Nd(n+1)) and (7N² + 8Nd)/(9Nd + 3N + (2d+1)N(n+1)), n = N/32, to a decimal";
     vec![
-        Check::new("forward-saving", &what("forward"), forward, "x", near(3.3), source),
-        Check::new("backward-saving", &what("backward"), backward, "x", near(2.3), source),
+        Check::new("forward-saving", &what("forward"), forward, "×", near(3.3), source),
+        Check::new("backward-saving", &what("backward"), backward, "×", near(2.3), source),
     ]
 }
 
@@ -91,7 +91,7 @@ fn crossing(settings: &Settings, figures: &Figures) -> Vec<Check> {
             format!("what algorithm 1 saves at N 1024, d {d}, 4096 elements of memory, full attention");
         let source = "Dao et al. 2022, algorithm 1 with B_c = ⌈M/4d⌉, against 4N² + 4Nd; worked out by hand";
         let expected = Expected::Near { value: saves, tolerance: 0.02 * saves };
-        checks.push(Check::new(&format!("algorithm-1-saving-d{d}"), &what, ratio, "x", expected, source));
+        checks.push(Check::new(&format!("algorithm-1-saving-d{d}"), &what, ratio, "×", expected, source));
     }
     let ratio = |c: &super::Crossing| c.ideal_naive as f64 / c.counted as f64;
     let by_d = |largest: bool| {
@@ -108,7 +108,7 @@ fn crossing(settings: &Settings, figures: &Figures) -> Vec<Check> {
         let Problem { n, d, .. } = row.shape.problem;
         let what =
             format!("what our kernel saves by its counter at N {n}, d {d}, {} elements", settings.memory);
-        checks.push(Check::new(name, &what, ratio(row), "x", expected, source));
+        checks.push(Check::new(name, &what, ratio(row), "×", expected, source));
     }
     let points: Vec<_> = figures
         .curve

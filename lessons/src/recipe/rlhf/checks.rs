@@ -52,7 +52,7 @@ pub(super) fn outcomes(
         ),
         Check::new(
             "over-optimised",
-            "hacked run: gold reward of the last five iterations less its peak",
+            "run without a charge: gold reward of the last five iterations less its peak",
             end.gold - top.gold,
             "",
             Expected::AtMost(-0.5),
@@ -60,7 +60,7 @@ pub(super) fn outcomes(
         ),
         Check::new(
             "proxy-deceives",
-            "hacked run: proxy at the end less proxy at the gold reward's peak",
+            "run without a charge: proxy at the end less proxy at the gold reward's peak",
             end.proxy - top.proxy,
             "sd",
             Expected::AtLeast(0.0),

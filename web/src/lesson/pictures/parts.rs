@@ -22,10 +22,13 @@ pub(super) fn Card(
     /// Whether its pictures are SVG, and can be saved.
     #[prop(optional)]
     svg: bool,
+    /// Whether it shows the same whatever run is on the screen.
+    #[prop(optional)]
+    lasting: bool,
     children: Children,
 ) -> impl IntoView {
     view! {
-        <section class="card" aria-label=title>
+        <section class="card" aria-label=title data-lasting=lasting.then_some("true")>
             <header><h2>{title}</h2><small>{aside}</small></header>
             {children()}
             {svg.then(|| view! { <p class="pictures-files"><PictureFiles title /></p> })}

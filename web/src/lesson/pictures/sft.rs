@@ -151,7 +151,7 @@ fn Weights(store: LessonStore) -> impl IntoView {
     });
     let counted = move || cells.with(|c| (c.iter().filter(|c| c.number == "1").count(), c.len()));
     view! {
-        <Card title="Which tokens bear loss" aside=Signal::derive(move || format!("pairs of the training data of seed {}", seed.get())) svg=true>
+        <Card title="Which tokens bear loss" lasting=true aside=Signal::derive(move || format!("pairs of the training data of seed {}", seed.get())) svg=true>
             <label class="inline">
                 <input type="checkbox" data-testid="mask" prop:checked=move || masked.get()
                     on:change=move |e| masked.set(event_target_checked(&e)) />
@@ -259,9 +259,9 @@ fn forgotten(variant: &Variant, most: f64) -> impl IntoView + use<> {
     view! {
         <tr>
             <th scope="row">{label(&variant.name).to_owned()}</th>
-            <td>{format!("{:.0} %", variant.answered.correct * 100.0)}</td>
-            <td>{variant.exact.map_or("–".into(), |e| format!("{:.0} %", e * 100.0))}</td>
-            <td>{format!("{:.0} %", variant.answered.stopped * 100.0)}</td>
+            <td>{format!("{:.0}\u{a0}%", variant.answered.correct * 100.0)}</td>
+            <td>{variant.exact.map_or("–".into(), |e| format!("{:.0}\u{a0}%", e * 100.0))}</td>
+            <td>{format!("{:.0}\u{a0}%", variant.answered.stopped * 100.0)}</td>
             <td>{format!("{:+.3}", variant.forgetting)}</td>
             <td class="bar-cell"><i style=format!("width: {width:.1}%")></i></td>
         </tr>
@@ -295,7 +295,7 @@ fn FullOrLora(figures: Shown<Figures>) -> impl IntoView {
                     let pair = [full, lora];
                     view! {
                         {group("numbers trained", pair, |v| (v.trained as f64, grouped(v.trained)))}
-                        {group("right answers", pair, |v| (v.answered.correct, format!("{:.0} %", 100.0 * v.answered.correct)))}
+                        {group("right answers", pair, |v| (v.answered.correct, format!("{:.0}\u{a0}%", 100.0 * v.answered.correct)))}
                         {group("forgetting, nats a token", pair, |v| (v.forgetting, format!("{:+.3}", v.forgetting)))}
                     }
                 })

@@ -97,7 +97,7 @@ pub(super) fn Inspector(store: LessonStore, figures: Shown<Figures>) -> impl Int
         }
     };
     view! {
-        <Card title="Where every head looks" aside="rows look, columns are looked at">
+        <Card title="Where every head looks" aside="rows look, columns are looked at" svg=true>
             <div class="tabs" role="group" aria-label="Whose attention">
                 <button type="button" aria-pressed=move || (!typed.get()).to_string() on:click=move |_| typed.set(false)>"this run’s model, a song"</button>
                 <button type="button" data-testid="own-text" aria-pressed=move || typed.get().to_string() on:click=move |_| typed.set(true)>"a text of your own"</button>

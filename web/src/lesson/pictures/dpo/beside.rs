@@ -160,7 +160,7 @@ fn TwoRewards(figures: Shown<Figures>) -> impl IntoView {
     });
     let said = |f: &Figures| match (f.dpo.correlation, f.dpo.agrees_with_reward_model) {
         (Some(r), Some(a)) => format!(
-            "Correlation {r:.2}; both put the same answer first in {:.0} % of the held-out pairs. Only differences count: a reward is known up to a number for each prompt.",
+            "Correlation {r:.2}; both put the same answer first in {:.0}\u{a0}% of the held-out pairs. Only differences count: a reward is known up to a number for each prompt.",
             100.0 * a
         ),
         _ => "There is no reward model of lesson 6 at hand to compare with.".into(),

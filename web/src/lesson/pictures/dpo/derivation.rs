@@ -125,7 +125,7 @@ pub(super) fn Derivation(figures: Shown<Figures>) -> impl IntoView {
     let on_table = move || index.get() < 6;
     let on_pair = move || (3..6).contains(&index.get());
     view! {
-        <Card title="From reward to loss, line by line" aside="five answers to one prompt, all numbers live">
+        <Card title="From reward to loss, line by line" lasting=true aside="five answers to one prompt, all numbers live">
             {move || match body() {
                 Some(body) => body.into_any(),
                 None => view! { <p class="empty">"After the run: a reference, rewards, and what follows from them."</p> }.into_any(),
@@ -278,7 +278,7 @@ fn loss(case: &Case, w: usize, l: usize) -> impl IntoView + use<> {
             row("π*", best),
             row("a margin twice as wide", 2.0 * best),
         ])}
-        <p class="note">{format!("At the first step the margin is 0 and L = ln 2 = 0.6931. Labels prefer w in {:.0} % of the cases; the mean over both labels is least at π*’s margin, so a wider one is punished.", 100.0 * share)}</p>
+        <p class="note">{format!("At the first step the margin is 0 and L = ln 2 = 0.6931. Labels prefer w in {:.0}\u{a0}% of the cases; the mean over both labels is least at π*’s margin, so a wider one is punished.", 100.0 * share)}</p>
     }
 }
 

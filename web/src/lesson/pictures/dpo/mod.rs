@@ -140,9 +140,11 @@ fn ClosedForm(figures: Shown<Figures>) -> impl IntoView {
             }
         }).collect_view();
         let apart = closed.iter().zip(found).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        // Less than f64 can tell is not nothing.
+        let apart = if apart < 1e-15 { "less than 1e-15".to_owned() } else { format!("{apart:.1e} at most") };
         Some(view! {
             <ul class="bars">{rows}</ul>
-            <p class="note">{format!("At β = 0.5 the run trained a policy by gradient descent on the DPO loss. It differs from the closed form by {apart:.1e} at most.")}</p>
+            <p class="note">{format!("At β = 0.5 the run trained a policy by gradient descent on the DPO loss. It differs from the closed form by {apart}.")}</p>
         })
     };
     view! {
@@ -179,7 +181,7 @@ fn Beside(figures: Shown<Figures>) -> impl IntoView {
                 let row = |name: &str, w: &Worth| {
                     let s = &w.sampled;
                     view! {
-                        <tr><th scope="row">{name.to_owned()}</th><td><b>{format!("{:+.2}", s.gold)}</b></td><td>{format!("{:.0} %", 100.0 * s.correct)}</td><td>{format!("{:.0} %", 100.0 * s.friendly)}</td><td>{format!("{:.0} %", 100.0 * s.stopped)}</td></tr>
+                        <tr><th scope="row">{name.to_owned()}</th><td><b>{format!("{:+.2}", s.gold)}</b></td><td>{format!("{:.0}\u{a0}%", 100.0 * s.correct)}</td><td>{format!("{:.0}\u{a0}%", 100.0 * s.friendly)}</td><td>{format!("{:.0}\u{a0}%", 100.0 * s.stopped)}</td></tr>
                     }
                 };
                 view! {
@@ -195,9 +197,9 @@ fn Beside(figures: Shown<Figures>) -> impl IntoView {
                         </table>
                     </div>
                     <p class="note">{format!(
-                        "By its own numbers the last run looks well: on held-out pairs its accuracy is {:.0} % and its margin {:.2}, against {:.0} % and {:.2} of the run that works. {} In memory: DPO needs the policy and the reference, PPO four models.",
+                        "By its own numbers the last run looks almost as well: on held-out pairs its accuracy is {:.0}\u{a0}% and its margin {:.2}, against {:.0}\u{a0}% and {:.2} of the run that works. {} In memory: DPO needs the policy and the reference, PPO four models.",
                         100.0 * f.collapse.accuracy, f.collapse.margin, 100.0 * f.dpo.accuracy, f.dpo.margin,
-                        f.dpo.agrees_with_reward_model.map_or_else(String::new, |a| format!("The implicit reward agrees with the learned reward model on {:.0} % of them.", 100.0 * a)),
+                        f.dpo.agrees_with_reward_model.map_or_else(String::new, |a| format!("The implicit reward agrees with the learned reward model on {:.0}\u{a0}% of them.", 100.0 * a)),
                     )}</p>
                 }
             })}

@@ -63,7 +63,7 @@ pub(super) fn FreeText(store: LessonStore) -> impl IntoView {
         })
     };
     view! {
-        <Card title="Your own prompt" aside="any words of the language">
+        <Card title="Your own prompt" lasting=true aside="any words of the language">
             <div class="ask-row">
                 <ModelChoice store role />
                 <label class="inline">"temperature"

@@ -13,8 +13,8 @@ use super::parts::{Card, Shown, or_waiting};
 use crate::format::{grouped, short};
 use gradus_lessons::recipe::Role;
 use gradus_lessons::recipe::few_shot::{Figures, Learner};
+use gradus_lessons::world::few_shot::Task;
 use leptos::prelude::*;
-use std::collections::BTreeSet;
 
 /// What a learner can turn.
 pub(super) const KNOBS: &[Knob] = &[
@@ -66,7 +66,7 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
                 axes=Axes { x: "training step", y: "loss on songs beyond their entropy, nats a token", log_x: false, log_y: false } />
             <p class="note" data-testid="change">{move || store.state.with(told)}</p>
         </Card>
-        <Card title="… and heads that look back" aside="prefix matching: share of attention on what followed the same word">
+        <Card title="… and heads that look back" aside="prefix matching on dictionaries: share of attention on what followed the same word">
             <LineChart title="Heads that look back" picture=induction
                 empty="While the models train, the best head’s score stands here."
                 axes=Axes { x: "training step", y: "best head’s score, 0 to 1", log_x: false, log_y: false } />
@@ -116,6 +116,8 @@ fn change(curve: &[(u64, f64)]) -> Option<f64> {
 /// The change in words.
 fn told(state: &State) -> String {
     let runs = state.runs.iter().filter(|r| r.metrics.contains_key("song_excess"));
+    // Of a curve that has hardly begun nothing can be told.
+    let runs = runs.filter(|r| state.curve(&r.name, "song_excess").len() > 4);
     let said = runs.map(|run| match change(state.curve(&run.name, "song_excess")) {
         Some(step) => {
             let score = |after: bool| {
@@ -140,12 +142,10 @@ fn Shots(figures: Shown<Figures>) -> impl IntoView {
     let task = RwSignal::new(0_usize);
     let names = Memo::new(move |_| {
         figures.with(|f| {
-            let all = f
-                .iter()
-                .flat_map(|f| &f.learners)
-                .flat_map(|l| &l.accuracy)
-                .map(|a| a.task.name().to_owned());
-            all.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()
+            let asked = |task: &Task| {
+                f.iter().flat_map(|f| &f.learners).flat_map(|l| &l.accuracy).any(|a| a.task == *task)
+            };
+            Task::ALL.into_iter().filter(asked).map(|t| t.name().to_owned()).collect::<Vec<_>>()
         })
     });
     let picture = Signal::derive(move || {
@@ -202,10 +202,10 @@ fn Unchanged(figures: Shown<Figures>) -> impl IntoView {
                     <tr><th scope="row">{shape(l)}</th><td>{grouped(l.parameters)}</td><td><b>{grouped(l.weights_changed)}</b></td></tr>
                 };
                 view! {
-                    <table>
+                    <div class="wide" tabindex="0" role="group" aria-label="Weights changed"><table>
                         <thead><tr><th scope="col">"model"</th><th scope="col">"parameters"</th><th scope="col">"changed"</th></tr></thead>
                         <tbody>{f.learners.iter().map(row).collect_view()}</tbody>
-                    </table>
+                    </table></div>
                 }
             })}
         </Card>

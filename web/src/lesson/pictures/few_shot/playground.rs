@@ -83,7 +83,7 @@ pub(super) fn Playground(store: LessonStore) -> impl IntoView {
         })
     };
     view! {
-        <Card title="Try it: examples in the prompt" aside=Signal::derive(move || about(task.get()).0.to_owned())>
+        <Card title="Try it: examples in the prompt" lasting=true aside=Signal::derive(move || about(task.get()).0.to_owned())>
             <div class="tabs" role="group" aria-label="Task">
                 {Task::ALL.map(|t| view! {
                     <button type="button" aria-pressed=move || (task.get() == t).to_string() on:click=move |_| task.set(t)>{t.name()}</button>

@@ -79,7 +79,7 @@ pub(super) fn Calculator() -> impl IntoView {
         }
     };
     view! {
-        <Card title="Where does it lose?" aside="numbers moved, f32, one head, by formula">
+        <Card title="Where does it lose?" lasting=true aside="numbers moved, f32, one head, by formula">
             <div class="two fields">
                 <div>
                     <Number label="N, tokens" value=n choices=&[64, 128, 256, 512, 1024, 2048, 4096, 16_384] />

@@ -128,7 +128,7 @@ pub(super) fn TileByTile() -> impl IntoView {
         format!("causal, N {}, d {}, tiles {} × {}", n.get(), d.get(), queries.get(), keys.get())
     });
     view! {
-        <Card title="The same answer, a tile at a time" aside svg=true>
+        <Card title="The same answer, a tile at a time" lasting=true aside svg=true>
             <div class="tabs" role="group" aria-label="Kernel">
                 {KERNELS.map(|(k, name)| view! {
                     <button type="button" aria-pressed=move || (kernel.get() == k).to_string()
@@ -181,9 +181,9 @@ fn grid(walk: &Walk, index: usize) -> impl IntoView + use<> {
             .collect_view()
     };
     let stays =
-        if walk.kernel == Kernel::GradKv { "keys stay, queries pass" } else { "queries stay, keys pass" };
+        if walk.kernel == Kernel::GradKv { "Keys stay, queries pass" } else { "Queries stay, keys pass" };
     let label = format!(
-        "Tiles of {rows} blocks of queries by {columns} blocks of keys; {stays}; now block {} of queries meets block {} of keys{}",
+        "Tiles of {rows} blocks of queries by {columns} blocks of keys. {stays}. Now block {} of queries meets block {} of keys{}",
         row + 1,
         column + 1,
         if now.is_some_and(|v| v.brought) { "" } else { ", which the mask skips" }
@@ -317,7 +317,7 @@ fn backward_row(walk: &Walk, visit: &Visit, step: &GradStep) -> impl IntoView + 
         <h3>{format!("{} {}, this tile", if keys { "Key" } else { "Query" }, step.held.start + row)}</h3>
         <table class="mono">
             <tbody>
-                <tr><th scope="row">"largest share, e^(s − LSE)"</th><td><b>{show(share)}</b></td></tr>
+                <tr><th scope="row">"largest share, e^(s − m − ln ℓ)"</th><td><b>{show(share)}</b></td></tr>
                 <tr><th scope="row">"largest dS = P ∘ (dO·V − δ)"</th><td><b>{show(grad)}</b></td></tr>
             </tbody>
         </table>

@@ -113,10 +113,10 @@ fn agreement(labels: &Labels, pairs: &[Comparison], judge: Option<Judge>) -> imp
     let share = |of: fn(&Comparison) -> bool| {
         pairs.iter().filter(|p| of(p)).count() as f64 / pairs.len().max(1) as f64
     };
-    let percent = |x: f64| format!("{:.0} %", 100.0 * x);
+    let percent = |x: f64| format!("{:.0}\u{a0}%", 100.0 * x);
     let row = |who: &str, with: &str, share: f64, of: usize| {
         let off = if of > 0 { (share * (1.0 - share) / of as f64).sqrt() } else { 0.0 };
-        view! { <tr><th scope="row">{who.to_owned()}</th><td>{with.to_owned()}</td><td><b>{percent(share)}</b></td><td>{format!("{of} pairs, ± {:.0} %", 100.0 * off)}</td></tr> }
+        view! { <tr><th scope="row">{who.to_owned()}</th><td>{with.to_owned()}</td><td><b>{percent(share)}</b></td><td>{format!("{of} pairs, ± {:.0}\u{a0}%", 100.0 * off)}</td></tr> }
     };
     let parted: Vec<_> = pairs
         .iter()
@@ -177,7 +177,7 @@ fn Use(labels: RwSignal<Labels>, figures: Shown<Figures>) -> impl IntoView {
                 Labeller::Rule => "The next run’s reward model learns from the rule-based labeller alone.".to_owned(),
                 _ if own == 0 => "Label a pair first: until then the rule’s labels are used.".to_owned(),
                 Labeller::Both => format!(
-                    "Your {} labels, each put in {} times, stand beside the rule’s {rule} pairs: {:.0} % of what the reward model draws is yours.",
+                    "Your {} labels, each put in {} times, stand beside the rule’s {rule} pairs: {:.0}\u{a0}% of what the reward model draws is yours.",
                     l.made.len(), l.weight, 100.0 * own as f64 / (own + rule).max(1) as f64
                 ),
                 Labeller::Own => format!("The reward model will see nothing but your {} pairs. It will learn them by heart.", l.made.len()),
@@ -188,7 +188,7 @@ fn Use(labels: RwSignal<Labels>, figures: Shown<Figures>) -> impl IntoView {
         let j = judge();
         (j.own > 0).then(|| {
             let how = if j.alone { "alone".to_owned() } else { format!("{} times each beside {} of the rule’s", j.weight, j.pairs) };
-            format!("The run on the screen learned from {} labels made by hand, {how}; its reward model agrees with the gold rule on {:.0} % of held-out pairs.", j.own, 100.0 * j.gold)
+            format!("The run on the screen learned from {} labels made by hand, {how}; its reward model agrees with the gold rule on {:.0}\u{a0}% of held-out pairs.", j.own, 100.0 * j.gold)
         })
     };
     view! {

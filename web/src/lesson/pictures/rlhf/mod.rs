@@ -196,7 +196,7 @@ fn Turn(figures: Shown<Figures>) -> impl IntoView {
             <LineChart title="It rises, turns and falls" picture
                 empty="After the run: the true reward against √KL, with the form of Gao et al. 2022."
                 axes=Axes { x: "distance d = √KL, KL in nats an answer", y: "gold reward gained", log_x: false, log_y: false } />
-            {or_waiting(figures, "", |f| view! { <p class="note">{format!("Gao’s form, fitted to the run without a charge, explains {:.0} % of the variance (α {:.2}, β {:.2}).", 100.0 * f.gao.r2, f.gao.alpha, f.gao.beta)}</p> })}
+            {or_waiting(figures, "", |f| view! { <p class="note">{format!("Gao’s form, fitted to the run without a charge, explains {:.0}\u{a0}% of the variance (α {:.2}, β {:.2}).", 100.0 * f.gao.r2, f.gao.alpha, f.gao.beta)}</p> })}
         </Card>
     }
 }

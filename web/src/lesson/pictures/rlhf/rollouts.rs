@@ -67,7 +67,7 @@ pub(super) fn Rollouts(store: LessonStore) -> impl IntoView {
         })
     });
     view! {
-        <Card title="An answer, token by token" aside svg=true>
+        <Card title="An answer, token by token" lasting=true aside svg=true>
             <div class="tabs" data-testid="rollouts">
                 <span role="group" aria-label="Run">
                     {RUNS.iter().enumerate().map(|(i, (_, name))| view! {

@@ -12,7 +12,8 @@ fn parse(text: &str) -> Option<f64> {
     text.trim().replace(',', ".").parse().ok().filter(|l: &f64| (0.1..=10.0).contains(l))
 }
 
-fn kept() -> Option<f64> {
+/// The guess of an earlier visit.
+pub(super) fn kept() -> Option<f64> {
     let storage = window().local_storage().ok().flatten()?;
     parse(&storage.get_item(KEY).ok().flatten()?)
 }
@@ -20,9 +21,13 @@ fn kept() -> Option<f64> {
 /// The law's prediction and the learner's for the model it has not seen. What came is hidden until one has guessed,
 /// or does not want to.
 #[component]
-pub(super) fn Held(figures: Shown<Figures>) -> impl IntoView {
+pub(super) fn Held(
+    figures: Shown<Figures>,
+    /// Whether what came may be seen.
+    open: RwSignal<bool>,
+) -> impl IntoView {
     let guess = RwSignal::new(kept());
-    let (typed, open) = (RwSignal::new(String::new()), RwSignal::new(guess.get_untracked().is_some()));
+    let typed = RwSignal::new(String::new());
     let wrong = move || typed.with(|t| !t.trim().is_empty() && parse(t).is_none());
     let take = move || {
         if let Some(loss) = typed.with_untracked(|t| parse(t)) {
@@ -42,7 +47,7 @@ pub(super) fn Held(figures: Shown<Figures>) -> impl IntoView {
         }
     };
     view! {
-        <Card title="The model it had not seen" aside="predicted before it was trained">
+        <Card title="The model it had not seen" aside="predicted before it was trained" svg=true>
             <Show when=move || !open.get()>
                 <form class="ask-row" on:submit=move |e| { e.prevent_default(); take(); }>
                     <label class="inline">"Your guess of the largest model’s loss, nats a token"

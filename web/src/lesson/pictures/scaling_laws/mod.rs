@@ -56,9 +56,11 @@ pub(super) const NEEDS: &[Role] = &[];
 #[component]
 pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
     let figures = store.figures::<Figures>();
+    // Whether the learner has guessed the largest model's loss, or does not want to: until then no picture tells.
+    let open = RwSignal::new(held::kept().is_some());
     let sweep = Signal::derive(move || {
         let floor = figures.with(|f| f.as_ref().map(|f| f.floor));
-        let mut picture = store.state.with(curves);
+        let mut picture = store.state.with(|s| curves(s, open.get()));
         picture.levels = floor
             .map(|value| Level { name: format!("entropy of the text {value:.2}"), value, limit: true })
             .into_iter()
@@ -69,18 +71,23 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
         <Card title="Loss falls as a power law" aside="one line a model, named by its parameters">
             <LineChart title="Loss falls as a power law" picture=sweep
                 axes=Axes { x: "tokens read", y: "loss on held-out text, nats a token", log_x: true, log_y: true } />
+            <Show when=move || !open.get()>
+                <p class="note">"The largest model’s curve is left out until you have guessed where it ends: the card “The model it had not seen” asks."</p>
+            </Show>
         </Card>
         <Fit figures />
-        <held::Held figures />
+        <held::Held figures open />
         <budgets::Budgets figures />
         <planner::Planner figures />
         <Curves store />
     }
 }
 
-/// The held-out losses of every run against its tokens; training losses until there are some.
-fn curves(state: &State) -> Picture {
-    let runs = state.runs.iter().filter(|r| r.metrics.contains_key("num_tokens"));
+/// The held-out losses of every run against its tokens; training losses until there are some. Of the model that is
+/// trained after the prediction only where all are wanted.
+fn curves(state: &State, all: bool) -> Picture {
+    let seen = state.runs.iter().take_while(|r| all || r.name != "prediction");
+    let runs = seen.filter(|r| r.metrics.contains_key("num_tokens"));
     let series = runs.enumerate().map(|(i, run)| {
         let tokens = state.curve(&run.name, "num_tokens");
         let at = |step: u64| {

@@ -53,7 +53,7 @@ pub(super) fn Planner(figures: Shown<Figures>) -> impl IntoView {
                 let [low, high] = ratios_within_rounding(&HOFFMANN, budget.get());
                 format!("Rounding: at this budget, exponents that round to the two digits Hoffmann printed advise anything from {low:.0} to {high:.0} tokens a parameter.")
             }}</p>
-            <p class="note">"Your fit is of models of 10 thousand parameters: far beyond its budgets it is an extrapolation by many powers of ten. Kaplan counts parameters without the embedding."</p>
+            <p class="note">"Your fit is of models of ten thousand to a hundred thousand parameters: far beyond its budgets it is an extrapolation by many powers of ten. Kaplan counts parameters without the embedding."</p>
         </Card>
     }
 }
