@@ -17,9 +17,6 @@ use std::time::{Duration, Instant};
 const NATIVE: [&str; 6] =
     ["gradus-core", "gradus-lessons", "gradus-web", "gradus-tests", "xtask", "gradus-bench"];
 
-/// Packages with documentation tests.
-const DOCUMENTED: [&str; 2] = ["gradus-core", "gradus-lessons"];
-
 /// The test of the CPU device in the browser, which is run for both builds of the worker.
 const CPU_IN_BROWSER: &str = "browser_cpu";
 
@@ -115,9 +112,8 @@ fn run_tier(tier: Tier, tools: &Tools, targets: &[Target]) -> Result<Tally> {
             // The page's binaries exist as wasm only.
             let programs = targets.iter().filter(|t| t.kind == "bin" && t.package != "gradus-web");
             unit.args(programs.flat_map(|t| ["--bin", &t.name]));
-            let mut documentation = Command::new("cargo");
-            documentation.args(["test", "--doc", "--no-fail-fast"]);
-            documentation.args(DOCUMENTED.iter().flat_map(|package| ["--package", package]));
+            let mut documentation = native([]);
+            documentation.arg("--doc");
             let mut tally = tally::run(&mut unit)?;
             tally.add(tally::run(&mut documentation)?);
             Ok(tally)

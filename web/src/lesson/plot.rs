@@ -252,7 +252,7 @@ pub(super) fn draw(
         dashes(area, &[(left, y), (right, y)], (px(on), px(off)), line(color, 1.3))?;
     }
 
-    let mut ends = Vec::new();
+    let (mut ends, mut drawn) = (Vec::new(), Vec::new());
     for series in &picture.series {
         let color = palette.series(series.color);
         let fits = |p: &&(f64, f64)| {
@@ -275,6 +275,7 @@ pub(super) fn draw(
             }
         }
         ends.push((series, end, color));
+        drawn.push(points);
     }
     // On a ground of their own: a curve may pass behind a level's name, not through it.
     for level in &picture.levels {
@@ -282,8 +283,13 @@ pub(super) fn draw(
         let style = text(if level.limit { palette.limit } else { palette.ink }, HPos::Left, VPos::Top);
         let (wide, high) = area.estimate_text_size(&level.name, &style)?;
         let under = y < top + px(20.0);
-        let at = (left + px(8.0), if under { y + px(4.0) } else { y - px(3.0) - high as i32 });
-        let ground = [(at.0 - px(3.0), at.1 - px(1.0)), (at.0 + wide as i32 + px(3.0), at.1 + high as i32)];
+        let top = if under { y + px(4.0) } else { y - px(3.0) - high as i32 };
+        let ground = |x: i32| [(x - px(3.0), top - px(1.0)), (x + wide as i32 + px(3.0), top + high as i32)];
+        // At the left, or at the right where that hides less of the curves.
+        let ends = [left + px(8.0), right - wide as i32 - px(8.0)];
+        let hidden = |x: &i32| drawn.iter().map(|points| within(points, ground(*x))).sum::<usize>();
+        let at = (ends.into_iter().min_by_key(hidden).unwrap_or(left), top);
+        let ground = ground(at.0);
         area.draw(&Rectangle::new(ground, ShapeStyle::from(palette.ground.mix(0.85)).filled()))?;
         area.draw_text(&level.name, &style, at)?;
     }
@@ -301,6 +307,16 @@ pub(super) fn draw(
         }
     }
     area.present()
+}
+
+/// How much of a path lies within a rectangle: places on it, eight to a stretch between two points.
+fn within(points: &[(i32, i32)], [from, to]: [(i32, i32); 2]) -> usize {
+    let inside = |x: i32, y: i32| (from.0..=to.0).contains(&x) && (from.1..=to.1).contains(&y);
+    let between = |a: i32, b: i32, i: i32| a + (b - a) * i / 8;
+    let stretch = |w: &[(i32, i32)]| {
+        (0..8).filter(|&i| inside(between(w[0].0, w[1].0, i), between(w[0].1, w[1].1, i))).count()
+    };
+    points.windows(2).map(stretch).sum::<usize>() + points.last().map_or(0, |p| usize::from(inside(p.0, p.1)))
 }
 
 /// A path in dashes, measured along it.
@@ -338,6 +354,14 @@ fn dashes(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_name_would_hide_is_counted() {
+        let path = [(0, 0), (80, 0), (80, 80)];
+        assert_eq!(within(&path, [(0, -5), (39, 5)]), 4);
+        assert_eq!(within(&path, [(70, 70), (90, 90)]), 2);
+        assert_eq!(within(&path, [(10, 10), (60, 60)]), 0);
+    }
 
     #[test]
     fn marks_are_round() {
