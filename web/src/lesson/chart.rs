@@ -29,6 +29,8 @@ pub(crate) fn LineChart(
     #[prop(default = "The curve begins with the first step.")]
     empty: &'static str,
 ) -> impl IntoView {
+    // Made once for all who read it here: a derived signal is worked out anew for each.
+    let picture = Memo::new(move |_| picture.get());
     let hidden = RwSignal::new(BTreeSet::<String>::new());
     // The stretch of the x axis that is shown; all of it for none.
     let window_x = RwSignal::new(None::<(f64, f64)>);
@@ -139,7 +141,12 @@ pub(crate) fn LineChart(
         let (low, high) = (from.min(to), from.max(to));
         Some(format!("left: {:.1}px; width: {:.1}px", LEFT + low * room, (high - low) * room))
     };
-    let nothing = move || picture.with(|p| p.series.iter().all(|s| s.points.is_empty()));
+    let nothing = Memo::new(move |_| picture.with(|p| p.series.iter().all(|s| s.points.is_empty())));
+    // The legend is built anew when a curve comes or goes, not when one grows.
+    let keys = Memo::new(move |_| {
+        let key = |s: &Series| Series { name: s.name.clone(), points: Vec::new(), ..*s };
+        picture.with(|p| p.series.iter().map(key).collect::<Vec<_>>())
+    });
     let file = move |end: &str| format!("gradus-{}.{end}", title.to_lowercase().replace(' ', "-"));
     let png = move |_| {
         if let Some(canvas) = canvas.get_untracked() {
@@ -168,14 +175,14 @@ pub(crate) fn LineChart(
                     <output aria-live="polite">{move || readout()}</output>
                 </div>
                 <div class="stretch" hidden=move || stretch().is_none() style=move || stretch().unwrap_or_default()></div>
-                <Show when=nothing><p class="empty">{empty}</p></Show>
+                <Show when=move || nothing.get()><p class="empty">{empty}</p></Show>
             </div>
             <figcaption>
-                {move || picture.with(|p| p.series.iter().map(|s| legend(s, hidden)).collect_view())}
+                {move || keys.with(|k| k.iter().map(|s| legend(s, hidden)).collect_view())}
                 <Show when=move || window_x.get().is_some()>
                     <button type="button" class="quiet whole" on:click=move |_| window_x.set(None)>"Whole curve"</button>
                 </Show>
-                <span class="files-of" hidden=nothing>
+                <span class="files-of" hidden=move || nothing.get()>
                     <button type="button" class="quiet" on:click=png aria-label=format!("{title} as a picture, PNG")>"PNG"</button>
                     <button type="button" class="quiet" on:click=csv aria-label=format!("{title} as numbers, CSV")>"CSV"</button>
                 </span>
