@@ -27,10 +27,6 @@ fn main() {
         }
     }
     println!("cargo::rustc-env=GRADUS_BUILD={hash:016x}");
-    if env::var("CARGO_CFG_TARGET_ARCH").as_deref() == Ok("wasm32") {
-        // wasm-bindgen reads there what the module may use; the profile strips everything else.
-        println!("cargo::rustc-link-arg-bins=--keep-section=target_features");
-    }
 }
 
 /// All files at or under `path`.

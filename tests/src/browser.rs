@@ -3,11 +3,13 @@
 //!
 //! The flags are those of `tests/webdriver.json`, which the tests that run inside the browser use too.
 
+use crate::journal::Journal;
+pub use crate::launch::Options;
+use crate::launch::{capabilities, driver_port};
 use anyhow::{Context, Result, anyhow, bail};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -17,23 +19,6 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// The key under which WebDriver names an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
-
-/// How a browser is started.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// With WebGPU (on SwiftShader), or as a browser without any adapter.
-    pub webgpu: bool,
-    /// CSS pixels of the view.
-    pub size: (u32, u32),
-    /// Whether the reader prefers dark colours.
-    pub dark: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { webgpu: true, size: (1440, 900), dark: false }
-    }
-}
 
 /// A browser with one open page. Dropping it ends the browser and its driver.
 pub struct Browser {
@@ -96,6 +81,23 @@ impl Browser {
         self.post("refresh", json!({})).map(drop)
     }
 
+    /// One step back in the history, as by the browser's button. (A script that does so may be run twice: chromedriver
+    /// repeats one whose page goes away under it.)
+    ///
+    /// # Errors
+    /// When the browser is gone.
+    pub fn back(&self) -> Result<()> {
+        self.post("back", json!({})).map(drop)
+    }
+
+    /// One step forward in the history.
+    ///
+    /// # Errors
+    /// When the browser is gone.
+    pub fn forward(&self) -> Result<()> {
+        self.post("forward", json!({})).map(drop)
+    }
+
     /// Chooses light or dark colours, as the system's setting would.
     ///
     /// # Errors
@@ -135,7 +137,8 @@ impl Browser {
                 Ok(_) => return answer,
             }
             if start.elapsed() > limit {
-                bail!("waited {} s in vain for: {what}; last answer: {answer:?}", limit.as_secs());
+                let place = self.script("return location.href").unwrap_or_default();
+                bail!("waited {} s at {place} in vain for: {what}; last answer: {answer:?}", limit.as_secs());
             }
             std::thread::sleep(POLL);
         }
@@ -288,21 +291,21 @@ impl Browser {
         Ok(severe.map(|e| e["message"].as_str().unwrap_or_default().to_owned()).collect())
     }
 
-    /// The addresses of all requests since the last call.
+    /// What the browser noted since it was last asked. A trace ends with the first asking.
     ///
     /// # Errors
     /// When the browser is gone.
-    pub fn requests(&self) -> Result<Vec<String>> {
-        let entries = self.post("se/log", json!({ "type": "performance" }))?;
-        let mut urls = Vec::new();
-        for entry in entries.as_array().into_iter().flatten() {
-            let message: Value = serde_json::from_str(entry["message"].as_str().unwrap_or_default())?;
-            let message = &message["message"];
-            if message["method"] == "Network.requestWillBeSent" {
-                urls.push(message["params"]["request"]["url"].as_str().unwrap_or_default().to_owned());
+    pub fn journal(&self) -> Result<Journal> {
+        let mut journal = Journal::default();
+        // Chromedriver gives so many entries at a time.
+        loop {
+            let entries = self.post("se/log", json!({ "type": "performance" }))?;
+            let entries = entries.as_array().context("the log is no list")?;
+            if entries.is_empty() {
+                return Ok(journal);
             }
+            journal.read(entries)?;
         }
-        Ok(urls)
     }
 
     /// Writes a picture of the view to a PNG file.
@@ -360,30 +363,4 @@ fn testid(id: &str) -> String {
 
 fn find(id: &str) -> String {
     format!("document.querySelector('{}')", testid(id))
-}
-
-fn capabilities(options: Options) -> Result<Value> {
-    let file = xtask::root().join("tests/webdriver.json");
-    let mut capabilities: Value = serde_json::from_str(&fs::read_to_string(file)?)?;
-    let args =
-        capabilities["goog:chromeOptions"]["args"].as_array_mut().context("webdriver.json has no args")?;
-    if !options.webgpu {
-        args.retain(|arg| !arg.as_str().is_some_and(|arg| arg.contains("webgpu")));
-    }
-    let (width, height) = options.size;
-    args.push(json!(format!("--window-size={width},{height}")));
-    capabilities["goog:loggingPrefs"] = json!({ "browser": "ALL", "performance": "ALL" });
-    Ok(capabilities)
-}
-
-/// The port that chromedriver says it listens on.
-fn driver_port(driver: &mut Child) -> Result<u16> {
-    let output = driver.stdout.take().context("chromedriver has no output")?;
-    for line in BufReader::new(output).lines() {
-        let line = line?;
-        if let Some((_, port)) = line.split_once("started successfully on port ") {
-            return Ok(port.trim_end_matches('.').trim().parse()?);
-        }
-    }
-    bail!("chromedriver ended before it listened")
 }

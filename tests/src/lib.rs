@@ -18,6 +18,10 @@ pub mod golden_gru;
 pub mod golden_ppo;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod host;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod journal;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod launch;
 pub mod recipes;
 pub mod reference;
 pub mod sampling;
@@ -28,5 +32,7 @@ pub mod site;
 pub mod speculation;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod tuning;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod watched;
 #[cfg(target_arch = "wasm32")]
 pub mod webgpu;

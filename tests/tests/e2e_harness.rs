@@ -37,7 +37,7 @@ fn the_harness_clicks_types_and_sees_every_fault() -> Result<()> {
     for fault in ["a fault of the page", "missing.js", "elsewhere.png"] {
         assert!(errors.contains(fault), "{fault} is not among\n{errors}");
     }
-    let requests = browser.requests()?;
+    let requests = browser.journal()?.requests;
     assert!(requests.iter().any(|url| url == "http://127.0.0.1:9/elsewhere.png"), "{requests:?}");
 
     assert_eq!(browser.script("return [innerWidth, innerHeight].join()")?, "390,844");
@@ -66,5 +66,25 @@ fn webgpu_can_be_had_and_be_missing() -> Result<()> {
         browser.goto(&server.address())?;
         assert_eq!(browser.script(ADAPTER)?, webgpu, "asked for an adapter: {webgpu}");
     }
+    Ok(())
+}
+
+/// Which is how a test tells a page that keeps its reader waiting.
+#[test]
+fn a_long_task_is_seen() -> Result<()> {
+    let folder = std::env::temp_dir().join(format!("gradus-tasks-{}", std::process::id()));
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join("index.html"), "<!doctype html><title>x</title>")?;
+    let server = SiteServer::start(&folder, 0)?;
+    let browser = Browser::start(Options { trace: true, ..Options::default() })?;
+    browser.goto(&server.address())?;
+    browser.script(
+        "performance.mark('a'); return new Promise(done => setTimeout(() => { const t = performance.now(); \
+         while (performance.now() - t < 200); performance.mark('b'); done() }))",
+    )?;
+    browser.script("performance.mark('c')")?;
+    let longest = browser.journal()?.tasks("a", "c")?.into_iter().map(|t| t.1).fold(0.0, f64::max);
+    // Of the 200 ms the machine may have given it some only.
+    assert!((20.0..=205.0).contains(&longest), "{longest} ms");
     Ok(())
 }

@@ -4,6 +4,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use gradus_tests::browser::{Browser, Options};
+use gradus_tests::journal::Journal;
 use gradus_tests::{axe, site};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -16,21 +17,18 @@ const RUN: Duration = Duration::from_secs(420);
 const SOON: Duration = Duration::from_secs(60);
 /// Presses of Tab that reach any control of a page.
 const TABS: usize = 250;
-/// How long a press on Stop or Pause may take to act, and a task on the page's thread while a run goes, in ms, on a
-/// machine that is not crowded.
+/// How long a press on Stop or Pause may take to act, in ms, on a machine that is not crowded.
 const PROMPT: f64 = 100.0;
+/// How long the page's thread may work on one task while a run goes, in ms, on a machine that is not crowded.
 const LONG_TASK: f64 = 50.0;
 
 const PHASE: &str = "document.querySelector('[data-testid=bar]')?.dataset.phase";
 
-/// Notes what the page saves, and tasks of more than 50 ms with the phase of the run in which they came.
+/// Notes what the page saves.
 const WATCH: &str = "
-    window.saved = {}; window.longTasks = [];
+    window.saved = {};
     const make = URL.createObjectURL;
-    URL.createObjectURL = blob => { blob.text().then(t => window.saved[blob.type] = t); return make.call(URL, blob) };
-    new PerformanceObserver(list => { for (const e of list.getEntries()) window.longTasks.push(
-        [document.querySelector('[data-testid=bar]')?.dataset.phase ?? 'loading', e.startTime, e.duration]) })
-        .observe({ entryTypes: ['longtask'] });";
+    URL.createObjectURL = blob => { blob.text().then(t => window.saved[blob.type] = t); return make.call(URL, blob) };";
 
 /// The lesson's page, its laboratory ready.
 fn open_with(address: &str, options: Options) -> Result<(SiteServer, Browser)> {
@@ -94,14 +92,16 @@ fn metrics(browser: &Browser) -> Result<BTreeMap<(String, u64, String), f64>> {
     Ok(all)
 }
 
-/// Tasks on the page's thread of more than 50 ms while a run went: when and how long, in milliseconds.
-fn long_tasks(browser: &Browser) -> Result<Vec<(f64, f64)>> {
-    let tasks: Vec<(String, f64, f64)> = serde_json::from_value(browser.script("return window.longTasks")?)?;
-    for (phase, at, length) in &tasks {
-        println!("a task of {length} ms at {at:.0} ms, {phase}");
-    }
-    let while_running = tasks.into_iter().filter(|t| t.0 == "running" && t.2 > LONG_TASK * site::crowding());
-    Ok(while_running.map(|t| (t.1, t.2)).collect())
+/// The page's thread works on no task for more than 50 ms between its marks "run" and "done". (Programs that share a
+/// processor's two halves slow each other down, which counts as work: hence the crowding.)
+fn no_long_task(journal: &Journal) -> Result<()> {
+    let tasks = journal.tasks("run", "done")?;
+    let longest = tasks.iter().map(|t| t.1).fold(0.0, f64::max);
+    println!("{} tasks of the page's thread, the longest worked for {longest:.1} ms", tasks.len());
+    let most = LONG_TASK * site::crowding();
+    let long: Vec<_> = tasks.into_iter().filter(|t| t.1 > most).collect();
+    ensure!(long.is_empty(), "tasks of more than {most:.0} ms while it ran: {long:?}");
+    Ok(())
 }
 
 /// A knob of a lesson, and the keys that turn it.
@@ -115,7 +115,8 @@ struct Turn {
 
 /// Takes one lesson through its smallest run, by keyboard; `tokens` where its models read tokens.
 fn lesson(slug: &str, turn: &Turn, tokens: bool) -> Result<()> {
-    let (server, browser) = open(&format!("lesson/{slug}/?size=smoke&device=cpu&seed=2"))?;
+    let address = format!("lesson/{slug}/?size=smoke&device=cpu&seed=2");
+    let (server, browser) = open_with(&address, Options { trace: true, ..Options::default() })?;
 
     browser.tab_to("[data-testid=predict] input", TABS)?;
     browser.press(" ")?;
@@ -123,6 +124,7 @@ fn lesson(slug: &str, turn: &Turn, tokens: bool) -> Result<()> {
     ensure!(browser.script(predicted)? == true, "Space does not choose a prediction");
     browser.tab_to("[data-testid=run]", TABS)?;
     let start = Instant::now();
+    browser.script("performance.mark('run')")?;
     browser.press("Enter")?;
     phase(&browser, "['running']", SOON)?;
     let hidden = browser.script("return getComputedStyle(document.querySelector('.reveal')).display")?;
@@ -136,7 +138,10 @@ fn lesson(slug: &str, turn: &Turn, tokens: bool) -> Result<()> {
         browser.until("memory", SOON, &said("memory"))?;
     }
     finished(&browser)?;
+    browser.script("performance.mark('done')")?;
     println!("{slug}: {:.1} s", start.elapsed().as_secs_f64());
+    let journal = browser.journal()?;
+    no_long_task(&journal)?;
 
     let done = rows(&browser)?;
     ensure!(!done.is_empty(), "no check was made");
@@ -153,8 +158,6 @@ fn lesson(slug: &str, turn: &Turn, tokens: bool) -> Result<()> {
          .getImageData(0, 0, c.width, c.height).data; return d.some(v => v > 0); })",
     )?;
     ensure!(canvases == true, "a chart is empty");
-    let long = long_tasks(&browser)?;
-    ensure!(long.is_empty(), "tasks of more than {LONG_TASK} ms while it ran: {long:?}");
     let violations = axe::violations(&browser)?;
     ensure!(violations.is_empty(), "{}", violations.join("\n"));
 
@@ -181,11 +184,11 @@ fn lesson(slug: &str, turn: &Turn, tokens: bool) -> Result<()> {
          && ['shipped', 'kept'].includes(document.querySelector('[data-testid=origin]')?.dataset.shown)"
     );
     browser.until("the neighbouring lesson", SOON, &elsewhere)?;
-    browser.script("history.back()")?;
+    browser.back()?;
     browser.until("the run, after going back", SOON, kept)?;
-    browser.script("history.forward()")?;
+    browser.forward()?;
     browser.until("the neighbouring lesson again", SOON, &elsewhere)?;
-    browser.script("history.back()")?;
+    browser.back()?;
     browser.until("the run, after going back again", SOON, kept)?;
 
     turned(&browser, turn, &before, &done)?;
@@ -193,9 +196,8 @@ fn lesson(slug: &str, turn: &Turn, tokens: bool) -> Result<()> {
     let errors = browser.console_errors()?;
     ensure!(errors.is_empty(), "console: {errors:#?}");
     let own = server.address();
-    let foreign: Vec<_> = browser
-        .requests()?
-        .into_iter()
+    let requests = journal.requests.into_iter().chain(browser.journal()?.requests);
+    let foreign: Vec<_> = requests
         .filter(|r| !r.starts_with(&own) && !r.starts_with("blob:") && !r.starts_with("data:"))
         .collect();
     ensure!(foreign.is_empty(), "requests to elsewhere: {foreign:?}");

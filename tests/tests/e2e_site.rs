@@ -18,7 +18,8 @@ fn the_page_loads_from_its_own_host_without_an_error() -> Result<()> {
     )?;
     assert!(policy.as_str().unwrap_or_default().contains("default-src 'none'"), "the policy is {policy}");
     let foreign: Vec<_> = browser
-        .requests()?
+        .journal()?
+        .requests
         .into_iter()
         .filter(|url| {
             !url.starts_with(&server.address()) && !url.starts_with("data:") && !url.starts_with("blob:")

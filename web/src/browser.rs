@@ -1,6 +1,6 @@
 //! The few things that are asked of the browser directly.
 
-use js_sys::{Array, Function, Uint8Array};
+use js_sys::{Array, Function, Promise, Uint8Array};
 use leptos::prelude::{document, window};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
@@ -31,6 +31,15 @@ pub(crate) fn show_query(query: &str) {
 /// Milliseconds since the page was opened.
 pub(crate) fn now() -> f64 {
     window().performance().map_or(0.0, |p| p.now())
+}
+
+/// Lets the browser draw and hear before what follows.
+pub(crate) async fn next_task() {
+    let wait = Promise::new(&mut |resolve, _| {
+        let _ = window().set_timeout_with_callback(&resolve);
+    });
+    // A timer does not refuse.
+    let _ = JsFuture::from(wait).await;
 }
 
 /// Whether the reader asks for less motion.

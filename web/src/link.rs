@@ -57,7 +57,7 @@ impl Drop for Connection {
     }
 }
 
-/// Where trunk puts the worker's loader, seen from the page.
+/// Where the worker's loader lies, seen from the page.
 const WORKER: &str = "./worker_loader.js";
 
 impl Link {

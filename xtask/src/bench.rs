@@ -1,8 +1,8 @@
 //! `cargo xtask bench`: builds the engine as the site is built, and times it.
 
+use crate::module::{Kind, Module};
 use crate::setup::{self, Tools};
 use crate::site;
-use crate::worker::Worker;
 use anyhow::{Context, Result};
 use std::ffi::OsString;
 use std::fs;
@@ -28,8 +28,9 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<bool> {
 
 /// Fills the folder that the browser is given.
 fn build(tools: &Tools, site: &Path, peers: bool) -> Result<()> {
-    for relaxed in [false, true] {
-        Worker { package: "gradus-bench", bin: "bench_worker", features: "", relaxed }.build(tools, site)?;
+    for (kind, name) in [(Kind::Worker, "worker"), (Kind::Relaxed, "worker_relaxed")] {
+        let worker = Module { package: "gradus-bench", bin: "bench_worker", features: "", kind };
+        worker.bind(tools, &worker.compile(tools)?, site, name)?;
     }
     fs::copy("web/worker_loader.js", site.join("worker_loader.js"))?;
     fs::copy("bench/page/index.html", site.join("index.html"))?;

@@ -1,14 +1,15 @@
 //! The repository's commands. `cargo xtask help` lists them.
 
 mod bench;
+mod bundle;
 mod check;
+mod module;
 mod prose;
 mod setup;
 mod ship;
 mod site;
 mod tally;
 mod tiers;
-mod worker;
 
 use anyhow::{Result, bail};
 use lexopt::prelude::*;

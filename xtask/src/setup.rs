@@ -13,9 +13,6 @@ use xshell::{Shell, cmd};
 
 const WASM: &str = "wasm32-unknown-unknown";
 
-/// The newest trunk that builds with this workspace's Rust.
-const TRUNK: &str = "0.21.14";
-
 /// Names under which a Chromium is found on `PATH`; the first is Debian's.
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
 
@@ -59,7 +56,7 @@ impl Tools {
     }
 }
 
-/// Sets up what `build` and `serve` need: the wasm target, trunk, and the wasm-bindgen of Cargo.lock.
+/// Sets up what `build` and `serve` need: the wasm target, and the wasm-bindgen of Cargo.lock.
 pub(crate) fn for_building() -> Result<Tools> {
     let sh = Shell::new()?;
     let tools_dir = target_dir().join("tools");
@@ -67,15 +64,10 @@ pub(crate) fn for_building() -> Result<Tools> {
     let mut path = env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect::<Vec<_>>();
     let bindgen = locked_version("wasm-bindgen")?;
     let mut tools = Tools { path: env::join_paths(&path)?, debian_rustc: wasm_target(&sh)? };
-    let fits = tools.has("trunk", TRUNK) && tools.has("wasm-bindgen", &bindgen);
-    if !fits {
+    if !tools.has("wasm-bindgen", &bindgen) || tools.find("wasm-bindgen-test-runner").is_none() {
         // Another version on PATH must not come before ours.
         path.insert(0, tools_dir.join("bin"));
         tools.path = env::join_paths(&path)?;
-        if !tools.has("trunk", TRUNK) {
-            println!("Installing trunk {TRUNK} (about 6 minutes, once)");
-            cmd!(sh, "cargo install --locked --root {tools_dir} trunk --version {TRUNK}").run()?;
-        }
         if !tools.has("wasm-bindgen", &bindgen) || tools.find("wasm-bindgen-test-runner").is_none() {
             println!("Installing wasm-bindgen-cli {bindgen} (about 4 minutes, once)");
             // Without --locked: its lock file names versions that have been withdrawn.

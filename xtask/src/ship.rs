@@ -1,6 +1,6 @@
 //! Makes what comes with the page: the models of the default course and a recorded run of each lesson.
 
-use crate::site::checked;
+use crate::module::checked;
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::Path;

@@ -1,17 +1,17 @@
 //! Building the static site.
 //!
-//! Trunk compiles and bundles; what it leaves is then made fit for any static host:
+//! The home page, with the links to all that was compiled and copied, is made fit for any static host:
 //! - a content-security policy, as a `<meta>` since such a host sends no headers of ours, with the hashes
 //!   of the inline scripts and styles (a nonce on a static page would be the same for all visitors);
 //! - one page for each lesson (`lesson/NAME/index.html`), so that it loads on its own address without
 //!   rewriting rules, under whatever path the site lives;
 //! - `404.html` for hosts that serve it for unknown addresses: it loads no program.
 
+use crate::module::checked;
 use crate::prose::{self, Glossary, escape};
 use crate::ship::SHIPPED;
-use crate::worker::Worker;
-use crate::{setup, setup::Tools};
-use anyhow::{Context, Result, bail};
+use crate::{bundle, setup, setup::Tools};
+use anyhow::{Context, Result};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -23,28 +23,11 @@ pub(crate) const DIST: &str = "dist";
 
 /// Builds the site into `dist/`. `public_url` is the path at which it will live, `./` for any.
 pub(crate) fn build(tools: &Tools, public_url: &str) -> Result<()> {
-    // Trunk is kept off the network: all it needs has been installed, and cargo's packages come first.
-    checked(tools.wasm_command("cargo").args(["fetch", "--target", "wasm32-unknown-unknown"]))?;
-    checked(
-        tools
-            .wasm_command("trunk")
-            .args([
-                "build",
-                "--release",
-                "--cargo-profile",
-                "web",
-                "--dist",
-                DIST,
-                "--public-url",
-                public_url,
-            ])
-            .args(["--offline", "--skip-version-check"])
-            // Trunk takes only `true` and `false` here and stops at the customary `1`.
-            .env_remove("NO_COLOR"),
-    )?;
-    Worker { package: "gradus-web", bin: "worker", features: "worker", relaxed: true }
-        .build(tools, Path::new(DIST))?;
-    finish(Path::new(DIST))
+    let dist = Path::new(DIST);
+    let html = bundle::make(tools, dist)?;
+    pages(dist, &if public_url == "./" { html } else { with_prefix(&html, public_url) })?;
+    println!("The site is in {DIST}/");
+    Ok(())
 }
 
 /// Writes pictures of the built site to `target/shots`.
@@ -55,12 +38,10 @@ pub(crate) fn shots() -> Result<()> {
     checked(Command::new("cargo").args(["run", "--quiet", "-p", "gradus-tests", "--example", "shots"]))
 }
 
-/// Turns trunk's page into the pages of the site.
-fn finish(dist: &Path) -> Result<()> {
-    let index = dist.join("index.html");
-    let html = fs::read_to_string(&index).with_context(|| format!("trunk left no {}", index.display()))?;
-    fs::write(&index, with_policy(&html)?)?;
-    fs::write(dist.join("404.html"), with_policy(&not_found(&html)?)?)?;
+/// Writes the site's pages, which are made of the home page, and what comes with them.
+fn pages(dist: &Path, html: &str) -> Result<()> {
+    fs::write(dist.join("index.html"), with_policy(html)?)?;
+    fs::write(dist.join("404.html"), with_policy(&not_found(html)?)?)?;
     let lessons = lessons(Path::new("lessons"))?;
     let glossary = fs::read_to_string("lessons/glossary.md").context("lessons/glossary.md")?;
     let glossary = Glossary::read(&glossary).context("in lessons/glossary.md")?;
@@ -68,12 +49,10 @@ fn finish(dist: &Path) -> Result<()> {
         let folder = dist.join("lesson").join(&lesson.slug);
         fs::create_dir_all(&folder)?;
         let page =
-            lesson_page(&html, &lessons, i, &glossary).with_context(|| format!("in {}", lesson.slug))?;
+            lesson_page(html, &lessons, i, &glossary).with_context(|| format!("in {}", lesson.slug))?;
         fs::write(folder.join("index.html"), with_policy(&page)?)?;
     }
-    copy_shipped(Path::new(SHIPPED), &dist.join("shipped"))?;
-    println!("The site is in {DIST}/");
-    Ok(())
+    copy_shipped(Path::new(SHIPPED), &dist.join("shipped"))
 }
 
 /// A lesson that has a text.
@@ -132,11 +111,9 @@ fn lesson_page(html: &str, lessons: &[Lesson], index: usize, glossary: &Glossary
         after = turn(Some(index + 1), "Next"),
     );
     let frame = with_prefix(&frame(html, &format!("{title}: {question} Gradus"))?, ROOT);
-    // The place in the list of lessons, whether the minifier left the quotes or not.
-    let link = format!("{ROOT}lesson/{slug}/");
-    let frame = ["href=\"", "href="].iter().fold(frame, |frame, href| {
-        frame.replacen(&format!("<a {href}{link}"), &format!("<a aria-current=\"page\" {href}{link}"), 1)
-    });
+    // The place in the list of lessons.
+    let link = format!("href=\"{ROOT}lesson/{slug}/\"");
+    let frame = frame.replacen(&format!("<a {link}"), &format!("<a aria-current=\"page\" {link}"), 1);
     Ok(frame.replacen('\u{1}', &main, 1))
 }
 
@@ -168,7 +145,7 @@ fn not_found(html: &str) -> Result<String> {
     let mut page = frame(html, "No such page: Gradus")?;
     // Neither the program nor its preloads: the page trains nothing.
     for (open, close) in
-        [("<script", "</script>"), ("<link rel=modulepreload", ">"), ("<link rel=preload", ">")]
+        [("<script", "</script>"), ("<link rel=\"modulepreload\"", ">"), ("<link rel=\"preload\"", ">")]
     {
         while let Some(start) = page.find(open) {
             let end = page[start..].find(close).context("an element of index.html has no end")?;
@@ -206,12 +183,9 @@ fn copy_shipped(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Points the page's relative links at the site's root, `prefix` away. The page is minified, so a link may
-/// stand without quotes.
+/// Points the page's relative links at the site's root, `prefix` away.
 fn with_prefix(html: &str, prefix: &str) -> String {
-    ['"', '\'', '`', '='].iter().fold(html.to_owned(), |html, before| {
-        html.replace(&format!("{before}./"), &format!("{before}{prefix}"))
-    })
+    html.replace("\"./", &format!("\"{prefix}"))
 }
 
 /// Writes the content-security policy into the page's head.
@@ -223,7 +197,7 @@ fn with_policy(html: &str) -> Result<String> {
          connect-src 'self'; style-src 'self'{style}; style-src-attr 'unsafe-inline'; \
          img-src 'self' data: blob:; font-src 'self'; base-uri 'none'; form-action 'none'"
     );
-    // Minified pages have no <head>; all begin with their charset, which must come first.
+    // The charset must come first.
     let charset = html.find("<meta charset=").context("index.html has no <meta charset>")?;
     let end = charset + html[charset..].find('>').context("index.html ends within its <meta charset>")? + 1;
     let (before, after) = html.split_at(end);
@@ -247,21 +221,13 @@ fn hashes(html: &str, element: &str) -> String {
     found
 }
 
-pub(crate) fn checked(command: &mut Command) -> Result<()> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let status = command.status().with_context(|| format!("cannot start {name}"))?;
-    if !status.success() {
-        bail!("{name} failed ({status})");
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PAGE: &str = "<meta charset=utf-8><link href=./a.css rel=\"./c\">\
-        <script type=module>import init from'./a.js';</script><script src=\"./b.js\"></script>";
+    const PAGE: &str = "<meta charset=\"utf-8\"><link rel=\"stylesheet\" href=\"./a.css\" />\
+        <link rel=\"preload\" href=\"./c.wasm\" />\
+        <script type=\"module\">import init from \"./a.js\";</script><script src=\"./b.js\"></script>";
 
     #[test]
     fn the_policy_admits_exactly_the_inline_scripts() {
@@ -279,16 +245,18 @@ mod tests {
     #[test]
     fn a_lesson_reaches_the_files_of_the_site() {
         let page = with_prefix(PAGE, "../../");
-        for link in ["=../../a.css", "\"../../c\"", "'../../a.js'", "\"../../b.js\""] {
+        for link in ["\"../../a.css\"", "\"../../c.wasm\"", "\"../../a.js\"", "\"../../b.js\""] {
             assert!(page.contains(link), "{link} is not in {page}");
         }
     }
 
     #[test]
     fn an_unknown_address_is_answered_without_a_program() {
-        let html = format!("{PAGE}<title>t</title><header><a href=./>Gradus</a></header><main>run</main>");
+        let html =
+            format!("{PAGE}<title>t</title><header><a href=\"./\">Gradus</a></header><main>run</main>");
         let page = not_found(&html).unwrap();
-        assert!(page.contains("There is no such page.") && page.contains("<a href=./>Gradus</a>"));
+        assert!(page.contains("There is no such page.") && page.contains("<a href=\"./\">Gradus</a>"));
+        assert!(!page.contains("c.wasm"), "{page}");
         assert!(!page.contains("a.js") && !page.contains("b.js") && !page.contains("run"), "{page}");
         assert_eq!(page.matches("<script").count(), 1);
     }

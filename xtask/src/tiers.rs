@@ -126,7 +126,7 @@ fn run_tier(tier: Tier, tools: &Tools, targets: &[Target]) -> Result<Tally> {
             // The worker's second build has other kernels on the processor.
             let cpu: Vec<_> = tests.iter().copied().filter(|test| test.name == CPU_IN_BROWSER).collect();
             let mut relaxed = browser(tools, &cpu)?;
-            crate::worker::relaxed(&mut relaxed);
+            crate::module::relaxed(&mut relaxed);
             tally.add(tally::run(relaxed.args(["--", "--nocapture"]))?);
             Ok(tally)
         }

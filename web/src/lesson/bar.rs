@@ -21,24 +21,23 @@ const PACES: [(f64, &str); 4] =
 /// Everything that makes the lesson run. It stays where it is while the laboratory is scrolled.
 #[component]
 pub(crate) fn RunBar(store: LessonStore) -> impl IntoView {
-    let phase = move || store.state.with(|s| s.phase);
-    let busy = move || store.state.with(State::busy);
-    let run_label = move || match phase() {
+    let (phase, busy) = (store.phase, store.busy);
+    let run_label = move || match phase.get() {
         Phase::Running => "Running",
         Phase::Paused => "Go on",
         Phase::Done => "Run again",
         Phase::Ready | Phase::Failed => "Run",
     };
     view! {
-        <section class="card bar" data-testid="bar" data-phase=move || phase().name() aria-label="Run">
+        <section class="card bar" data-testid="bar" data-phase=move || phase.get().name() aria-label="Run">
             <div class="transport">
-                <button type="button" class="main" data-testid="run" disabled=move || phase() == Phase::Running
+                <button type="button" class="main" data-testid="run" disabled=move || phase.get() == Phase::Running
                     on:click=move |_| store.run_or_resume()>{run_label}</button>
-                <button type="button" data-testid="pause" disabled=move || phase() != Phase::Running
+                <button type="button" data-testid="pause" disabled=move || phase.get() != Phase::Running
                     on:click=move |_| store.pause()>"Pause"</button>
                 <button type="button" data-testid="step" on:click=move |_| store.step()>"Step"</button>
                 <button type="button" data-testid="reset" on:click=move |_| store.reset()>
-                    {move || if busy() { "Stop" } else { "Reset" }}
+                    {move || if busy.get() { "Stop" } else { "Reset" }}
                 </button>
                 <span class="push"></span>
                 <PresentButton present=store.present />
@@ -53,7 +52,7 @@ pub(crate) fn RunBar(store: LessonStore) -> impl IntoView {
 /// What the next run is made with.
 #[component]
 pub(crate) fn Settings(store: LessonStore) -> impl IntoView {
-    let busy = move || store.state.with(State::busy);
+    let busy = store.busy;
     view! {
         <section class="card settings" aria-label="Settings of the next run">
             <div class="knobs">
@@ -91,7 +90,7 @@ fn Device(store: LessonStore) -> impl IntoView {
     let webgpu = browser::has_webgpu();
     view! {
         <label>"device"
-            <select data-testid="device" disabled=move || store.state.with(State::busy)
+            <select data-testid="device" disabled=store.busy
                 prop:value=move || store.choices.with(|c| device_name(c.device))
                 on:change=move |e| if let Some(d) = device(&event_target_value(&e)) {
                     store.choices.update(|c| c.device = d);
@@ -133,7 +132,7 @@ fn Export(store: LessonStore) -> impl IntoView {
     let name = move |end: &str| {
         format!("gradus-{}-seed{}.{end}", store.lesson.slug(), store.state.with_untracked(|s| s.seed))
     };
-    let empty = move || store.state.with(|s| s.runs.is_empty() && s.seconds.is_none());
+    let empty = Memo::new(move |_| store.state.with(|s| s.runs.is_empty() && s.seconds.is_none()));
     let report = move || {
         let (checks, figures) = (store.checks.get_untracked(), store.raw_figures());
         let (seed, device, seconds) =

@@ -4,14 +4,11 @@
 
 use super::plot::{self, Axes, LEFT, Palette, Picture, Series};
 use crate::browser;
-use crate::views::{Canvas, Measured, follow_size};
+use crate::views::{Canvas, Sheet, on_demand};
 use gradus_lessons::check::Number;
 use leptos::{ev, html, prelude::*};
 use plotters::prelude::IntoDrawingArea;
-use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::rc::Rc;
-use web_sys::HtmlCanvasElement;
 
 /// Rows of the table for each curve.
 const ROWS: usize = 12;
@@ -43,29 +40,12 @@ pub(crate) fn LineChart(
         picture
     });
     let canvas = NodeRef::<html::Canvas>::new();
-    let measured = Measured::default();
-    let waiting = Rc::new(Cell::new(false));
-    // At most one drawing a frame, of the latest state.
-    let redraw = Rc::new(move || {
-        if !waiting.replace(true) {
-            let (waiting, measured) = (waiting.clone(), measured.clone());
-            request_animation_frame(move || {
-                waiting.set(false);
-                if let Some(Some(canvas)) = canvas.try_get_untracked() {
-                    shown.try_with_untracked(|p| paint(&canvas, p, axes, &measured));
-                }
-            });
-        }
+    let redraw = on_demand(canvas, move |sheet| {
+        shown.try_with_untracked(|p| paint(sheet, p, axes));
     });
-    let draw = redraw.clone();
     Effect::new(move |_| {
         shown.track();
-        draw();
-    });
-    Effect::new(move |_| {
-        if let Some(canvas) = canvas.get() {
-            follow_size(&canvas, redraw.clone());
-        }
+        redraw();
     });
 
     // The read-out: where along the axis, from 0 to 1.
@@ -279,14 +259,11 @@ fn readout(picture: &Picture, axes: Axes, part: f64) -> Option<String> {
     Some(format!("{name} {}: {}", Number(said?), parts.join(" · ")))
 }
 
-fn paint(canvas: &HtmlCanvasElement, picture: &Picture, axes: Axes, measured: &Measured) {
-    let size = (f64::from(canvas.client_width()), f64::from(canvas.client_height()));
-    if size.0 < 60.0 || size.1 < 60.0 {
-        return;
-    }
-    let scale = window().device_pixel_ratio().clamp(1.0, 4.0);
-    let Some(backend) = Canvas::new(canvas, size, scale, measured) else { return };
-    if let Err(error) = plot::draw(&backend.into_drawing_area(), picture, axes, &Palette::read(), scale) {
+fn paint(sheet: &Sheet<'_>, picture: &Picture, axes: Axes) {
+    let Some(backend) = Canvas::new(sheet) else { return };
+    let pen = backend.pen();
+    let area = backend.into_drawing_area();
+    if let Err(error) = plot::draw((&area, &pen), picture, axes, &Palette::read(), sheet.scale) {
         leptos::logging::error!("the chart could not be drawn: {error}");
     }
 }

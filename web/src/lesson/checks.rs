@@ -1,18 +1,18 @@
 //! The table "measured beside expected".
 
 use super::LessonStore;
-use super::state::{Phase, Shown, State};
+use super::state::{Phase, Shown};
 use gradus_lessons::check::{Check, Number};
 use leptos::prelude::*;
 
 /// All checks of the run on the screen. While a new run is under way, or where it failed, its checks wait.
 #[component]
 pub(crate) fn Checks(store: LessonStore) -> impl IntoView {
-    let failed = move || store.state.with(|s| s.phase == Phase::Failed);
-    let waits = move || store.state.with(State::busy) || failed();
+    let failed = move || store.phase.get() == Phase::Failed;
+    let waits = move || store.busy.get() || failed();
     let summary = move || {
         let (passed, all) = store.checks.with(|c| (c.iter().filter(|c| c.passes()).count(), c.len()));
-        match (all, waits(), store.state.with(|s| s.shown)) {
+        match (all, waits(), store.shown.get()) {
             (0, ..) => "after the run".into(),
             (_, true, _) if failed() => "the run failed before it measured anything".into(),
             (_, true, _) => format!("{all} checks wait for the end of the run"),

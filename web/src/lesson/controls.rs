@@ -2,7 +2,6 @@
 
 use super::LessonStore;
 use super::knob::{Control, Knob, Numbers};
-use super::state::State;
 use leptos::prelude::*;
 
 /// One of the lesson's own knobs.
@@ -24,7 +23,7 @@ fn ChoiceField(
     view! {
         <div class="knob">
             <label>{knob.label}
-                <select data-knob=knob.id aria-describedby=hint.clone() disabled=move || store.state.with(State::busy)
+                <select data-knob=knob.id aria-describedby=hint.clone() disabled=store.busy
                     prop:value=move || store.choices.with(|c| c.option(knob)).to_string()
                     on:change=move |e| if let Ok(index) = event_target_value(&e).parse() {
                         store.choices.update(|c| c.turn(knob, index));
@@ -43,7 +42,7 @@ fn ChoiceField(
 /// A slider and a number field on the same number, and the values worth trying.
 #[component]
 fn NumberField(store: LessonStore, knob: &'static Knob, range: &'static Numbers) -> impl IntoView {
-    let busy = move || store.state.with(State::busy);
+    let busy = store.busy;
     let value = Memo::new(move |_| store.choices.with(|c| c.number(knob, range)));
     let usual = move || store.choices.with(|c| range.usual(c.size));
     let wrong = RwSignal::new(None::<String>);
@@ -98,7 +97,7 @@ pub(super) fn Seed(store: LessonStore) -> impl IntoView {
     let wrong = RwSignal::new(false);
     view! {
         <label>"seed"
-            <input type="text" inputmode="numeric" data-testid="seed" disabled=move || store.state.with(State::busy)
+            <input type="text" inputmode="numeric" data-testid="seed" disabled=store.busy
                 autocomplete="off"
                 prop:value=move || store.choices.with(|c| c.seed).to_string()
                 aria-invalid=move || wrong.get().to_string()

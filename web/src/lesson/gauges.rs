@@ -25,8 +25,7 @@ fn whole(store: LessonStore) -> Option<Progress> {
 /// See the module. Always there, so that nothing moves when a run begins.
 #[component]
 pub(super) fn Gauges(store: LessonStore) -> impl IntoView {
-    let phase = Memo::new(move |_| store.state.with(|s| s.phase));
-    let busy = move || store.state.with(State::busy);
+    let (phase, busy) = (store.phase, store.busy);
     let overall = Memo::new(move |_| whole(store));
     let bar = move || match phase.get() {
         Phase::Ready | Phase::Failed => 0.0,
@@ -94,7 +93,7 @@ pub(super) fn Gauges(store: LessonStore) -> impl IntoView {
         <div class="progress">
             <progress max="1" aria-label="Progress of the run" prop:value=bar></progress>
             <span class="words" data-testid="progress">{words}</span>
-            <span class="left" data-testid="left">{move || if busy() { left() } else { String::new() }}</span>
+            <span class="left" data-testid="left">{move || if busy.get() { left() } else { String::new() }}</span>
         </div>
         <dl class="gauges">
             <div><dt>{of("steps/s", "steps/s, mean")}</dt><dd data-testid="steps-per-second">{steps}</dd></div>

@@ -10,6 +10,7 @@ use gradus_core::device::cpu::Cpu;
 use gradus_core::model::ModelFolder;
 use gradus_core::{Error, Result, session};
 use gradus_lessons::ask::{self, Ask};
+use gradus_lessons::recipe::record::{cut, thin};
 use gradus_lessons::recipe::{Course, GoOn, Host, Models, Moment, Role, base, runner};
 use js_sys::{Date, Uint8Array};
 use serde::Serialize;
@@ -47,6 +48,7 @@ pub(crate) fn start(scope: DedicatedWorkerGlobalScope) {
         steps: 0,
         pace: 0.0,
         heap: Vec::new(),
+        told: Vec::new(),
         asks: Vec::new(),
         turned: Date::now(),
         stepped: 0.0,
@@ -105,7 +107,8 @@ async fn run(
     let device = Box::new(Metered::new(device, watch.gauge.clone()));
     let start = Date::now();
     (watch.begun, watch.waited) = (start, 0.0);
-    let mut course = Course::new(device, request.seed, request.size, models, watch);
+    watch.told.clear();
+    let mut course = Course::new(device, request.seed, request.size, models, &mut *watch);
     let outcome = runner::run(Some(request.lesson), &mut course, &request.patch).await?;
     let seconds = (Date::now() - start) / 1e3;
     let (mut roles, mut zips) = (Vec::<Role>::new(), Vec::new());
@@ -113,8 +116,12 @@ async fn run(
         roles.push(role);
         zips.push(Uint8Array::from(model.to_zip()?.as_slice()));
     }
-    let done = FromCourse::Done { checks: outcome.checks, figures: outcome.figures, seconds, roles };
-    Ok((done, zips))
+    drop(course);
+    watch.flush();
+    // Here and not on the page, which has to stay awake.
+    let moments = thin(std::mem::take(&mut watch.told));
+    let figures = cut(outcome.figures);
+    Ok((FromCourse::Done { checks: outcome.checks, figures, moments, seconds, roles }, zips))
 }
 
 /// Tells the page what happens, and holds the recipe while it is paused.
@@ -128,6 +135,8 @@ struct Watch {
     pace: f64,
     /// What the page has not heard of.
     heap: Vec<Moment>,
+    /// What it has heard of in this run.
+    told: Vec<Moment>,
     /// Questions that wait for a turn.
     asks: Vec<Waiting>,
     /// When the browser last had its turn.
@@ -148,7 +157,11 @@ impl Watch {
             let (tokens, bytes) = (self.gauge.tokens.get(), self.gauge.bytes.get());
             // Before the moments, so that the page knows when they were.
             post(&self.scope, &FromCourse::Meter(Meter { seconds, tokens, bytes }), &[]);
-            post(&self.scope, &FromCourse::Moments(std::mem::take(&mut self.heap)), &[]);
+            let news = FromCourse::Moments(std::mem::take(&mut self.heap));
+            post(&self.scope, &news, &[]);
+            if let FromCourse::Moments(moments) = news {
+                self.told.extend(moments);
+            }
         }
     }
 
@@ -174,7 +187,7 @@ impl Watch {
         Ok(())
     }
 
-    async fn told(&mut self, moment: Moment) -> Result<()> {
+    async fn take_in(&mut self, moment: Moment) -> Result<()> {
         let step = matches!(moment, Moment::Metrics { .. });
         // Of a stage's progress only the last word counts.
         if matches!(moment, Moment::Progress { .. })
@@ -225,7 +238,7 @@ impl Watch {
 
 impl Host for Watch {
     fn moment(&mut self, moment: Moment) -> GoOn<'_> {
-        Box::pin(self.told(moment))
+        Box::pin(self.take_in(moment))
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) fn Lineage(store: LessonStore) -> impl IntoView {
     });
     let measuring = RwSignal::new(false);
     Effect::new(move |_| {
-        let busy = store.state.with(super::state::State::busy);
+        let busy = store.busy.get();
         let wanted = store.models.with(|m| m.keys().any(|r| !measured.with(|d| d.contains_key(r))));
         if !seen.get() || busy || !wanted || measuring.get() {
             return;
@@ -38,7 +38,7 @@ pub(crate) fn Lineage(store: LessonStore) -> impl IntoView {
             let roles: Vec<Role> = store.models.with_untracked(|m| m.keys().copied().collect());
             for role in roles {
                 // A run of the learner's goes first.
-                if store.state.with_untracked(super::state::State::busy) {
+                if store.busy.get_untracked() {
                     break;
                 }
                 if measured.with_untracked(|m| !m.contains_key(&role)) {

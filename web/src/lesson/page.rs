@@ -22,11 +22,12 @@ pub(crate) fn LessonPage(store: LessonStore) -> impl IntoView {
     predict::follow(store);
     store.present.follow();
     let place = document().get_element_by_id("device-place");
+    let known = Memo::new(move |_| store.state.with(|s| s.device.as_ref().map(|d| (d.name.clone(), d.gpu))));
     let device = move || {
-        store.state.with(|s| s.device.as_ref().map(|d| (d.name.clone(), d.gpu))).map(|(name, gpu)| {
+        known.get().map(|(name, gpu)| {
             let kind = if gpu { "WebGPU" } else { "CPU" };
             let name = if name.contains("CPU") { name } else { format!("{name} · {kind}") };
-            view! { <span class="tag"><i class="dot" class:waiting=move || !store.state.with(super::state::State::busy)></i><span class="name">{name}</span></span> }
+            view! { <span class="tag"><i class="dot" class:waiting=move || !store.busy.get()></i><span class="name">{name}</span></span> }
         })
     };
     view! {
@@ -36,7 +37,7 @@ pub(crate) fn LessonPage(store: LessonStore) -> impl IntoView {
         <Settings store />
         <Origin store />
         <p class="note concealed-note">"What came is hidden until “Reveal” is pressed, beside the prediction."</p>
-        <div class="pictures" data-shown=move || store.state.with(|s| s.shown.name())
+        <div class="pictures" data-shown=move || store.shown.get().name()
             data-stale=move || store.stale().to_string()>{pictures::of(store)}</div>
         <Checks store />
         <Lineage store />
@@ -63,11 +64,12 @@ fn NoWebGpu(store: LessonStore) -> impl IntoView {
 /// What went wrong, and what to do.
 #[component]
 fn Notice(store: LessonStore) -> impl IntoView {
-    let failure =
-        move || store.state.with(|s| (s.phase == Phase::Failed).then(|| s.failure.clone()).flatten());
+    let failure = Memo::new(move |_| {
+        store.state.with(|s| (s.phase == Phase::Failed).then(|| s.failure.clone()).flatten())
+    });
     view! {
         <div role="alert">
-            {move || failure().map(|text| view! {
+            {move || failure.get().map(|text| view! {
                 <div class="message" data-tone="error" data-testid="failure">
                     <p>{crate::format::sentence(&text)}</p>
                     <div class="answers"><button type="button" on:click=move |_| store.run()>"Run again"</button></div>
@@ -88,7 +90,7 @@ fn Notice(store: LessonStore) -> impl IntoView {
 /// Whose numbers are on the screen.
 #[component]
 fn Origin(store: LessonStore) -> impl IntoView {
-    let text = move || {
+    let text = Memo::new(move |_| {
         let stale = store.stale();
         let wanted_gpu = store.choices.with(|c| c.device == DeviceChoice::Gpu);
         store.state.with(|s| {
@@ -117,7 +119,6 @@ fn Origin(store: LessonStore) -> impl IntoView {
                 },
             }
         })
-    };
-    let shown = move || store.state.with(|s| s.shown.name());
-    view! { <p class="origin" data-testid="origin" data-shown=shown>{text}</p> }
+    });
+    view! { <p class="origin" data-testid="origin" data-shown=move || store.shown.get().name()>{text}</p> }
 }

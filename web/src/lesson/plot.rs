@@ -4,9 +4,11 @@ use super::end_labels;
 use crate::browser;
 use crate::decimate::nice_step;
 use crate::views::{Canvas, color};
+use js_sys::Array;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
+use web_sys::CanvasRenderingContext2d;
 
 /// How a curve is drawn: measured is solid, theory is dashed, single measurements are dots.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,7 +20,7 @@ pub(crate) enum Stroke {
     Dashed,
     /// A dot for each point.
     Dots,
-    /// A dot for each point, joined by a line.
+    /// A line, with a dot for each point as far as they can be told apart.
     Joined,
 }
 
@@ -209,9 +211,9 @@ fn label(palette: &Palette, color: RGBColor, scale: f64, pos: Pos) -> TextStyle<
     TextStyle { font, color: color.to_backend_color(), pos }
 }
 
-/// Draws the picture on a canvas whose pixels are `scale` to a CSS pixel.
+/// Draws the picture on an area and its canvas, whose pixels are `scale` to a CSS pixel.
 pub(super) fn draw(
-    area: &Area,
+    on @ (area, _): (&Area, &CanvasRenderingContext2d),
     picture: &Picture,
     axes: Axes,
     palette: &Palette,
@@ -248,8 +250,8 @@ pub(super) fn draw(
     for level in &picture.levels {
         let y = at_y(bend(level.value, axes.log_y));
         let color = if level.limit { palette.limit } else { palette.ink };
-        let (on, off) = if level.limit { (2.0, 3.0) } else { (6.0, 4.0) };
-        dashes(area, &[(left, y), (right, y)], (px(on), px(off)), line(color, 1.3))?;
+        let (drawn, left_out) = if level.limit { (2.0, 3.0) } else { (6.0, 4.0) };
+        dashes(on, vec![(left, y), (right, y)], (px(drawn), px(left_out)), line(color, 1.3))?;
     }
 
     let (mut ends, mut drawn) = (Vec::new(), Vec::new());
@@ -263,16 +265,19 @@ pub(super) fn draw(
             points.map(|p| (at_x(bend(p.0, axes.log_x)), at_y(bend(p.1, axes.log_y)))).collect();
         let Some(&end) = points.last() else { continue };
         match series.stroke {
-            Stroke::Dashed => dashes(area, &points, (px(6.0), px(4.0)), line(color, 1.6))?,
+            Stroke::Dashed => dashes(on, columns(&points), (px(6.0), px(4.0)), line(color, 1.6))?,
             Stroke::Dots => {}
             Stroke::Solid | Stroke::Joined => {
-                area.draw(&PathElement::new(points.clone(), line(color, 2.0)))?
+                area.draw(&PathElement::new(columns(&points), line(color, 2.0)))?
             }
         }
-        if matches!(series.stroke, Stroke::Dots | Stroke::Joined) {
-            for point in &points {
-                area.draw(&Circle::new(*point, px(3.2), ShapeStyle::from(color).filled()))?;
-            }
+        let dots = match series.stroke {
+            Stroke::Dots => points.clone(),
+            Stroke::Joined => apart(&points, px(8.0)),
+            Stroke::Solid | Stroke::Dashed => Vec::new(),
+        };
+        for point in dots {
+            area.draw(&Circle::new(point, px(3.2), ShapeStyle::from(color).filled()))?;
         }
         ends.push((series, end, color));
         drawn.push(points);
@@ -319,36 +324,42 @@ fn within(points: &[(i32, i32)], [from, to]: [(i32, i32); 2]) -> usize {
     points.windows(2).map(stretch).sum::<usize>() + points.last().map_or(0, |p| usize::from(inside(p.0, p.1)))
 }
 
-/// A path in dashes, measured along it.
+/// What is seen of a path: of the points in a column of pixels the first, the highest, the lowest and the last.
+fn columns(points: &[(i32, i32)]) -> Vec<(i32, i32)> {
+    let ends = |column: &[(i32, i32)]| {
+        let (first, last) = (column[0], column[column.len() - 1]);
+        let all = column.iter().map(|p| p.1);
+        let (low, high) = (all.clone().min().unwrap_or(first.1), all.max().unwrap_or(first.1));
+        let mut seen = vec![first, (first.0, low), (first.0, high), last];
+        seen.dedup();
+        seen
+    };
+    points.chunk_by(|a, b| a.0 == b.0).flat_map(ends).collect()
+}
+
+/// Of the points of a path those that can be told apart as dots, back from its end.
+fn apart(points: &[(i32, i32)], least: i32) -> Vec<(i32, i32)> {
+    let mut dots: Vec<(i32, i32)> = Vec::new();
+    for &point in points.iter().rev() {
+        if dots.last().is_none_or(|d| (d.0 - point.0).abs().max((d.1 - point.1).abs()) >= least) {
+            dots.push(point);
+        }
+    }
+    dots
+}
+
+/// A path in dashes.
 fn dashes(
-    area: &Area,
-    points: &[(i32, i32)],
+    (area, pen): (&Area, &CanvasRenderingContext2d),
+    points: Vec<(i32, i32)>,
     (on, off): (i32, i32),
     style: ShapeStyle,
 ) -> Result<(), Failure> {
-    let mut travelled = 0.0;
-    let period = f64::from((on + off).max(1));
-    for pair in points.windows(2) {
-        let (from, to) = (pair[0], pair[1]);
-        let (dx, dy) = (f64::from(to.0 - from.0), f64::from(to.1 - from.1));
-        let length = dx.hypot(dy);
-        let at = |s: f64| (from.0 + (dx * s / length) as i32, from.1 + (dy * s / length) as i32);
-        let mut s = 0.0;
-        while s < length {
-            let phase = (travelled + s) % period;
-            let (draws, rest) = (
-                phase < f64::from(on),
-                if phase < f64::from(on) { f64::from(on) - phase } else { period - phase },
-            );
-            let next = (s + rest.max(0.5)).min(length);
-            if draws {
-                area.draw(&PathElement::new([at(s), at(next)], style))?;
-            }
-            s = next;
-        }
-        travelled += length;
-    }
-    Ok(())
+    // Refuses only what is no list of numbers.
+    let _ = pen.set_line_dash(&Array::of2(&on.into(), &off.into()));
+    let drawn = area.draw(&PathElement::new(points, style));
+    let _ = pen.set_line_dash(&Array::new());
+    drawn
 }
 
 #[cfg(test)]
@@ -361,6 +372,22 @@ mod tests {
         assert_eq!(within(&path, [(0, -5), (39, 5)]), 4);
         assert_eq!(within(&path, [(70, 70), (90, 90)]), 2);
         assert_eq!(within(&path, [(10, 10), (60, 60)]), 0);
+    }
+
+    #[test]
+    fn a_long_curve_keeps_its_spikes() {
+        let long: Vec<_> = (0..3000).map(|i| (i / 30, if i == 1234 { 99 } else { i % 7 })).collect();
+        let seen = columns(&long);
+        assert!(seen.len() <= 400, "{}", seen.len());
+        assert!(seen.contains(&(41, 99)) && seen.first() == long.first() && seen.last() == long.last());
+        let short = [(0, 3), (5, 1), (9, 1)];
+        assert_eq!(columns(&short), short);
+    }
+
+    #[test]
+    fn dots_keep_apart_and_the_last_is_there() {
+        let path = [(0, 0), (3, 0), (9, 0), (9, 40), (10, 40)];
+        assert_eq!(apart(&path, 8), [(10, 40), (9, 0), (0, 0)]);
     }
 
     #[test]

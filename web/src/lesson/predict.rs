@@ -26,7 +26,7 @@ pub(crate) fn follow(store: LessonStore) {
     let _ = main.add_event_listener_with_callback("change", on_change.as_ref().unchecked_ref());
     on_change.forget();
     Effect::new(move |_| {
-        let (phase, own) = store.state.with(|s| (s.phase, matches!(s.shown, Shown::Live | Shown::Kept)));
+        let (phase, own) = (store.phase.get(), matches!(store.shown.get(), Shown::Live | Shown::Kept));
         let done = own && phase == Phase::Done;
         let _ = main.set_attribute("data-phase", if done { "done" } else { phase.name() });
     });

@@ -3,7 +3,6 @@
 use super::LessonStore;
 use super::lineage::words;
 use super::pictures;
-use super::state::State;
 use super::store::Model;
 use crate::browser;
 use crate::format::bytes;
@@ -61,11 +60,11 @@ fn Start(store: LessonStore, role: Role) -> impl IntoView {
             store.open_file(role, file);
         }
     };
-    let busy = move || store.state.with(State::busy);
+    let busy = store.busy;
     view! {
         <li data-start=role.slug() data-from=move || if missing() { "none" } else if shipped() { "shipped" } else { "own" }>
             <label><b>{name}</b>
-                <select disabled=move || busy() || !own()
+                <select disabled=move || busy.get() || !own()
                     prop:value=move || if shipped() { "shipped" } else { "own" }
                     on:change=move |e| store.start_from_shipped(role, event_target_value(&e) == "shipped")>
                     <option value="shipped">{move || if missing() { "made on the way" } else { "the one that came with the page" }}</option>
@@ -74,7 +73,7 @@ fn Start(store: LessonStore, role: Role) -> impl IntoView {
                     </Show>
                 </select>
             </label>
-            <label class="button quiet" class:disabled=busy>"Open a file …"
+            <label class="button quiet" class:disabled=move || busy.get()>"Open a file …"
                 <input type="file" accept=".zip" class="unseen" disabled=busy on:change=opened
                     aria-label=format!("Open a {name} model from a file, the zip of a Hugging Face folder") />
             </label>

@@ -298,6 +298,7 @@ mod tests {
         let done = FromCourse::Done {
             checks: vec![],
             figures: serde_json::Value::Null,
+            moments: vec![],
             seconds: 4.0,
             roles: vec![],
         };

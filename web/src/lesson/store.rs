@@ -1,5 +1,6 @@
 //! The signals of a lesson's page, and all that may touch them.
 
+mod hearing;
 mod models;
 
 use super::ask::Asks;
@@ -11,12 +12,12 @@ use super::pictures;
 use super::present::Present;
 use super::progress::Plan;
 use super::state::{Phase, Shown, State};
-use super::wire::{FromCourse, Request, ToCourse};
+use super::wire::{Request, ToCourse};
 use super::worker::Worker;
-use crate::{browser, stair};
+use crate::browser;
 use gradus_lessons::check::Check;
-use gradus_lessons::recipe::record::{Record, cut, thin};
-use gradus_lessons::recipe::{Lesson, Moment, Role};
+use gradus_lessons::recipe::record::Record;
+use gradus_lessons::recipe::{Lesson, Role};
 use js_sys::Uint8Array;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -41,8 +42,14 @@ pub(crate) struct LessonStore {
     pub(crate) lesson: Lesson,
     /// Its knobs.
     pub(crate) knobs: &'static [Knob],
-    /// The run on the screen.
+    /// The run on the screen. It changes many times a second: what hangs on less of it reads one of the next three.
     pub(crate) state: RwSignal<State>,
+    /// Where the run stands.
+    pub(crate) phase: Memo<Phase>,
+    /// Whether a run is under way, paused or not.
+    pub(crate) busy: Memo<bool>,
+    /// Whose numbers are on the screen.
+    pub(crate) shown: Memo<Shown>,
     /// Measured beside expected, of the run on the screen; of the last one until a new one ends.
     pub(crate) checks: RwSignal<Vec<Check>>,
     /// The figures of the run on the screen. Pictures read them by [`figures`](Self::figures).
@@ -79,14 +86,15 @@ struct Inner {
     zips: BTreeMap<Role, Uint8Array>,
     /// Those that came with the page, where the learner's own stands in `zips`.
     shipped: BTreeMap<Role, Uint8Array>,
-    /// All moments of the run, for the record of it.
-    moments: Vec<Moment>,
     /// What the run was asked with.
     asked: Choices,
     /// The settings that it changed.
     patch: Value,
     /// Questions that the worker has not answered.
     asks: Asks,
+    /// When the page last heard of moments, and whether it is about to.
+    told: f64,
+    telling: bool,
 }
 
 impl LessonStore {
@@ -100,15 +108,20 @@ impl LessonStore {
             worker: None,
             zips: BTreeMap::new(),
             shipped: BTreeMap::new(),
-            moments: Vec::new(),
             asked,
             patch: Value::Null,
             asks: Asks::default(),
+            told: 0.0,
+            telling: false,
         };
+        let state = RwSignal::new(State::default());
         Self {
             lesson,
             knobs,
-            state: RwSignal::new(State::default()),
+            state,
+            phase: Memo::new(move |_| state.with(|s| s.phase)),
+            busy: Memo::new(move |_| state.with(State::busy)),
+            shown: Memo::new(move |_| state.with(|s| s.shown)),
             checks: RwSignal::new(Vec::new()),
             values: RwSignal::new(None),
             choices: RwSignal::new(choices),
@@ -219,7 +232,7 @@ impl LessonStore {
 
     /// Whether pictures of figures show the run before the one on the screen.
     pub(crate) fn stale(self) -> bool {
-        let unfinished = self.state.with(|s| s.shown == Shown::Live && s.phase != Phase::Done);
+        let unfinished = self.shown.get() == Shown::Live && self.phase.get() != Phase::Done;
         unfinished && self.values.with(Option::is_some)
     }
 
@@ -264,7 +277,6 @@ impl LessonStore {
             roles,
         };
         self.inner.update_value(|i| {
-            i.moments.clear();
             i.asked = choices;
             i.patch = patch;
         });
@@ -315,68 +327,5 @@ impl LessonStore {
         if self.state.with_untracked(State::busy) {
             self.send(ToCourse::Pace(pace), Vec::new());
         }
-    }
-
-    fn hear(self, message: FromCourse, zips: Vec<Uint8Array>) {
-        let Some(message) = self.hear_answer(message) else { return };
-        if let FromCourse::Moments(moments) = &message {
-            self.inner.update_value(|i| i.moments.extend(moments.iter().cloned()));
-        }
-        self.state.update(|s| s.apply(&message));
-        if let FromCourse::Done { checks, figures, seconds, roles } = message {
-            self.checks.set(checks.clone());
-            self.values.set(Some(Arc::new(figures.clone())));
-            let (asked, patch, moments) = self
-                .inner
-                .try_update_value(|i| (i.asked.clone(), i.patch.clone(), std::mem::take(&mut i.moments)))
-                .unwrap_or_default();
-            let device = self.state.with_untracked(|s| s.device.clone()).unwrap_or_default().name;
-            let made = Made {
-                lesson: Some(self.lesson),
-                seed: asked.seed,
-                device: device.clone(),
-                when: js_sys::Date::now(),
-            };
-            let record = Record {
-                lesson: self.lesson,
-                seed: asked.seed,
-                size: asked.size,
-                patch,
-                device,
-                seconds,
-                timeline: self.state.with_untracked(|s| s.stages.iter().map(|p| p.began).collect()),
-                moments: thin(moments),
-                checks,
-                figures: cut(figures),
-            };
-            self.plan.set(Plan::of(&record));
-            stair::climb(self.lesson);
-            self.keep(record, made, roles, zips);
-        }
-    }
-
-    /// Keeps a finished run and the models that it made.
-    fn keep(self, record: Record, made: Made, roles: Vec<Role>, zips: Vec<Uint8Array>) {
-        // What it began from comes back as it went.
-        let given = pictures::needs(self.lesson);
-        let had = self.models.get_untracked();
-        let new = roles.into_iter().zip(zips).filter(|(r, _)| !(given.contains(r) && had.contains_key(r)));
-        let new: Vec<_> = new.collect();
-        for (role, zip) in &new {
-            self.add(*role, Some(made.clone()), zip.clone());
-        }
-        spawn_local(async move {
-            let mut kept = keep::keep_record(&record).await.is_ok();
-            for (role, zip) in new {
-                kept &= keep::keep_model(role, &made, &zip).await.is_ok();
-            }
-            if !kept {
-                self.notice.set(Some(
-                    "This browser keeps nothing for this site (a private window, or no room), so the run will be gone \
-                     after a reload. Export what you want to keep."
-                        .into(),
-                ));
-            }
-        });
     }
 }

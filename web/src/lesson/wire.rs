@@ -82,8 +82,10 @@ pub enum FromCourse {
     Done {
         /// Measured beside expected.
         checks: Vec<Check>,
-        /// The recipe's figures.
+        /// The recipe's figures, with as many digits as are kept.
         figures: Value,
+        /// What is kept of all that happened.
+        moments: Vec<Moment>,
         /// Seconds it took, pauses included.
         seconds: f64,
         /// Models that it made or began from; their zips follow.

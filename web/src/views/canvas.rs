@@ -2,13 +2,14 @@
 //! canvas itself. (The crate's own way appends an element to the page for every label and asks for its
 //! size, which lays the page out again each time.)
 
+use super::sheet::Sheet;
 use plotters_backend::{
     BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind,
 };
 use plotters_canvas::CanvasBackend;
 use std::{cell::RefCell, collections::HashMap, rc::Rc};
 use wasm_bindgen::JsCast;
-use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
+use web_sys::CanvasRenderingContext2d;
 
 /// Widths of labels already measured, by font and text.
 pub(crate) type Measured = Rc<RefCell<HashMap<(String, String), u32>>>;
@@ -21,15 +22,10 @@ pub(crate) struct Canvas {
 }
 
 impl Canvas {
-    /// Fits the canvas's pixels to the screen's (`width` and `height` in CSS pixels, `scale` device pixels
-    /// each) and clears it. `None` where the browser has no 2D canvas.
-    pub(crate) fn new(
-        canvas: &HtmlCanvasElement,
-        (width, height): (f64, f64),
-        scale: f64,
-        measured: &Measured,
-    ) -> Option<Self> {
-        let (width, height) = ((width * scale).round() as u32, (height * scale).round() as u32);
+    /// Fits the canvas's pixels to the screen's and clears it. `None` where the browser has no 2D canvas.
+    pub(crate) fn new(sheet: &Sheet<'_>) -> Option<Self> {
+        let Sheet { canvas, size, scale, measured } = *sheet;
+        let (width, height) = ((size.0 * scale).round() as u32, (size.1 * scale).round() as u32);
         let context: CanvasRenderingContext2d = canvas.get_context("2d").ok()??.dyn_into().ok()?;
         if (canvas.width(), canvas.height()) == (width, height) {
             context.clear_rect(0.0, 0.0, width.into(), height.into());
@@ -41,6 +37,11 @@ impl Canvas {
         context.set_line_join("round");
         let inner = CanvasBackend::with_canvas_object(canvas.clone())?;
         Some(Self { inner, context, measured: measured.clone() })
+    }
+
+    /// What else a canvas can do.
+    pub(crate) fn pen(&self) -> CanvasRenderingContext2d {
+        self.context.clone()
     }
 }
 

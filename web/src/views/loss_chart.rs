@@ -1,17 +1,14 @@
 //! The loss chart: a canvas that lays itself out for its real size, a read-out under the pointer or the
 //! arrow keys, and the same numbers as a table.
 
-use super::canvas::{Canvas, Measured};
+use super::canvas::Canvas;
 use super::loss_plot::{self, LEFT, Palette, RIGHT};
+use super::sheet::{Sheet, on_demand};
 use crate::format::grouped;
 use crate::{state::RunState, store::Store};
 use leptos::{ev, html, prelude::*};
 use plotters::prelude::IntoDrawingArea;
-use std::cell::Cell;
-use std::rc::Rc;
 use std::time::Duration;
-use wasm_bindgen::{JsCast, closure::Closure};
-use web_sys::{HtmlCanvasElement, ResizeObserver};
 
 /// Rows of the table.
 const ROWS: usize = 12;
@@ -22,29 +19,12 @@ const TABLE_EVERY: Duration = Duration::from_secs(5);
 #[component]
 pub(crate) fn LossChart(store: Store) -> impl IntoView {
     let canvas = NodeRef::<html::Canvas>::new();
-    let measured = Measured::default();
-    let waiting = Rc::new(Cell::new(false));
-    // At most one drawing a frame, of the latest state.
-    let redraw = Rc::new(move || {
-        if !waiting.replace(true) {
-            let (waiting, measured) = (waiting.clone(), measured.clone());
-            request_animation_frame(move || {
-                waiting.set(false);
-                if let Some(Some(canvas)) = canvas.try_get_untracked() {
-                    store.run.try_with_untracked(|run| paint(&canvas, run, &measured));
-                }
-            });
-        }
+    let redraw = on_demand(canvas, move |sheet| {
+        store.run.try_with_untracked(|run| paint(sheet, run));
     });
-    let draw = redraw.clone();
     Effect::new(move |_| {
         store.run.track();
-        draw();
-    });
-    Effect::new(move |_| {
-        if let Some(canvas) = canvas.get() {
-            follow_size(&canvas, redraw.clone());
-        }
+        redraw();
     });
 
     // The read-out: the step under the pointer, if any.
@@ -199,29 +179,9 @@ fn nearest(run: &RunState, step: f64) -> Option<usize> {
         .min_by(|a, b| distance(a).total_cmp(&distance(b)))
 }
 
-fn paint(canvas: &HtmlCanvasElement, run: &RunState, measured: &Measured) {
-    let size = (f64::from(canvas.client_width()), f64::from(canvas.client_height()));
-    if size.0 < 60.0 || size.1 < 60.0 {
-        return;
-    }
-    let scale = window().device_pixel_ratio().clamp(1.0, 4.0);
-    let Some(backend) = Canvas::new(canvas, size, scale, measured) else { return };
-    if let Err(error) = loss_plot::draw(&backend.into_drawing_area(), run, &Palette::read(), scale) {
+fn paint(sheet: &Sheet<'_>, run: &RunState) {
+    let Some(backend) = Canvas::new(sheet) else { return };
+    if let Err(error) = loss_plot::draw(&backend.into_drawing_area(), run, &Palette::read(), sheet.scale) {
         leptos::logging::error!("the chart could not be drawn: {error}");
-    }
-}
-
-/// Calls `redraw` whenever the canvas changes its size or the page its colours.
-pub(crate) fn follow_size(canvas: &HtmlCanvasElement, redraw: Rc<impl Fn() + 'static>) {
-    let colours = redraw.clone();
-    let resized = Closure::<dyn FnMut()>::new(move || redraw());
-    if let Ok(observer) = ResizeObserver::new(resized.as_ref().unchecked_ref()) {
-        observer.observe(canvas);
-    }
-    resized.forget();
-    if let Ok(Some(query)) = window().match_media("(prefers-color-scheme: dark)") {
-        let changed = Closure::<dyn FnMut()>::new(move || colours());
-        let _ = query.add_event_listener_with_callback("change", changed.as_ref().unchecked_ref());
-        changed.forget();
     }
 }

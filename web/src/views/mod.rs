@@ -6,9 +6,11 @@ mod loss_chart;
 mod loss_plot;
 mod numbers;
 mod sample;
+mod sheet;
 
-pub(crate) use canvas::{Canvas, Measured};
+pub(crate) use canvas::Canvas;
 pub(crate) use color::color;
-pub(crate) use loss_chart::{LossChart, follow_size};
+pub(crate) use loss_chart::LossChart;
 pub(crate) use numbers::{DeviceBadge, Numbers};
 pub(crate) use sample::SampleText;
+pub(crate) use sheet::{Sheet, on_demand};
