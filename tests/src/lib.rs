@@ -21,6 +21,8 @@ pub mod host;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod journal;
 #[cfg(not(target_arch = "wasm32"))]
+pub mod laboratory;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod launch;
 pub mod recipes;
 pub mod reference;

@@ -3,29 +3,16 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 use anyhow::{Result, ensure};
-use gradus_tests::browser::{Browser, Options};
-use gradus_tests::site;
-use std::time::Duration;
+use gradus_tests::browser::Browser;
+use gradus_tests::laboratory::{self, SOON, quiet};
 use xtask::serve::SiteServer;
 
-/// Until something has happened that computes for a moment.
-const SOON: Duration = Duration::from_secs(60);
-
 fn open(slug: &str) -> Result<(SiteServer, Browser)> {
-    let server = site::serve()?;
-    let browser = Browser::start(Options::default())?;
-    browser.goto(&format!("{}lesson/{slug}/?device=cpu", server.address()))?;
-    browser.shown("bar", SOON)?;
+    let (server, browser) = laboratory::open(&format!("lesson/{slug}/?device=cpu"))?;
     // The models come with the page.
     let have = "return document.querySelectorAll('.lineage li[data-have=true]').length === 7";
     browser.until("the models that come with the page", SOON, have)?;
     Ok((server, browser))
-}
-
-fn clean(browser: &Browser) -> Result<()> {
-    let errors = browser.console_errors()?;
-    ensure!(errors.is_empty(), "console: {errors:#?}");
-    Ok(())
 }
 
 /// Waits until the element of this `data-testid` says `part`.
@@ -84,7 +71,7 @@ fn your_model_answers_at_every_stage() -> Result<()> {
     browser.until("the opened model, kept", SOON, &format!("{dpo} t.includes('opened from a file')"))?;
     browser.script("document.querySelector('li[data-role=dpo] .acts button:last-child').click()")?;
     browser.until("the model of the page again", SOON, &format!("{dpo} t.includes('came with the page')"))?;
-    clean(&browser)
+    quiet(&browser)
 }
 
 #[test]
@@ -107,7 +94,7 @@ fn examples_in_the_prompt_help() -> Result<()> {
     says(&browser, "continued", "goat")?;
     browser.fill("free-text", "zup gradus ")?;
     says(&browser, "free-text-error", "“gradus”")?;
-    clean(&browser)
+    quiet(&browser)
 }
 
 #[test]
@@ -122,7 +109,7 @@ fn any_head_of_any_text_can_be_read() -> Result<()> {
     ensure!(browser.script("return document.querySelectorAll('.operations > li').length")? == 7);
     browser.click("cut-head")?;
     says(&browser, "expected", "Without head 3.4")?;
-    clean(&browser)
+    quiet(&browser)
 }
 
 #[test]
@@ -137,7 +124,7 @@ fn the_backward_pass_is_stepped_and_counted() -> Result<()> {
         )?;
         says(&browser, "moved", "equal")?;
     }
-    clean(&browser)
+    quiet(&browser)
 }
 
 #[test]
@@ -150,5 +137,5 @@ fn what_came_is_hidden_until_one_has_guessed() -> Result<()> {
     says(&browser, "guess-said", "Your guess was off by")?;
     browser.reload()?;
     says(&browser, "guess-said", "Your guess was off by")?;
-    clean(&browser)
+    quiet(&browser)
 }

@@ -2,16 +2,11 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 use anyhow::{Context, Result, ensure};
-use gradus_tests::browser::{Browser, Options};
-use gradus_tests::site;
+use gradus_tests::browser::Browser;
+use gradus_tests::laboratory::{PHASE, RUN, SOON, open, quiet, run};
 use serde_json::Value;
 use std::time::Duration;
-use xtask::serve::SiteServer;
 
-/// A smallest run on two busy cores.
-const RUN: Duration = Duration::from_secs(420);
-const SOON: Duration = Duration::from_secs(60);
-const PHASE: &str = "document.querySelector('[data-testid=bar]')?.dataset.phase";
 /// Keeps what the page offers to save: `window.saved` is name and text of each file.
 const CATCH: &str = "window.saved = []; const make = URL.createObjectURL; \
     URL.createObjectURL = b => { const u = make.call(URL, b); b.text().then(t => window.saved.push([u, t])); return u }; \
@@ -19,32 +14,6 @@ const CATCH: &str = "window.saved = []; const make = URL.createObjectURL; \
     HTMLAnchorElement.prototype.click = function () { \
         if (!this.download) return click.call(this); \
         (window.names ??= []).push([this.download, this.href]) }";
-
-fn open(address: &str) -> Result<(SiteServer, Browser)> {
-    let server = site::serve()?;
-    let browser = Browser::start(Options::default())?;
-    browser.goto(&format!("{}{address}", server.address()))?;
-    browser.shown("bar", SOON)?;
-    Ok((server, browser))
-}
-
-fn run(browser: &Browser) -> Result<()> {
-    browser.click("run")?;
-    browser.until("a run", SOON, &format!("return {PHASE} === 'running'"))?;
-    let end = browser.until(
-        "the run's end",
-        RUN,
-        &format!("return ['done', 'failed'].includes({PHASE}) ? {PHASE} : false"),
-    )?;
-    ensure!(end == "done", "it failed: {:?}", browser.text("failure"));
-    Ok(())
-}
-
-fn quiet(browser: &Browser) -> Result<()> {
-    let errors = browser.console_errors()?;
-    ensure!(errors.is_empty(), "console: {errors:#?}");
-    Ok(())
-}
 
 /// Presses a button that saves a file, and gives its name and text (a PNG's text is its address).
 fn saved(browser: &Browser, selector: &str) -> Result<(String, String)> {
