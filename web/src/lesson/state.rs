@@ -168,7 +168,11 @@ impl State {
     pub fn apply(&mut self, message: &FromCourse) {
         match message {
             FromCourse::Device(report) => self.device = Some(report.clone()),
-            FromCourse::Meter(meter) => self.meter = *meter,
+            FromCourse::Meter(meter) => {
+                // A device that was given back holds nothing: what it held last stays.
+                let bytes = if meter.bytes == 0 { self.meter.bytes } else { meter.bytes };
+                self.meter = Meter { bytes, ..*meter };
+            }
             FromCourse::Moments(moments) => moments.iter().for_each(|m| self.moment(m)),
             FromCourse::Paused(paused) => self.phase = if *paused { Phase::Paused } else { Phase::Running },
             FromCourse::Done { seconds, .. } => {
@@ -293,6 +297,8 @@ mod tests {
         assert_eq!(state.curve("c", "loss"), []);
         assert_eq!(state.stages, [Part { name: "training".into(), began: 1.5 }]);
         assert_eq!((state.steps, state.progress), (3, Some((2, 9))));
+        state.apply(&FromCourse::Meter(Meter { seconds: 2.0, tokens: 99, bytes: 0 }));
+        assert_eq!((state.meter.tokens, state.meter.bytes), (99, 9));
         state.apply(&FromCourse::Paused(true));
         assert!(state.busy() && state.phase == Phase::Paused);
         let done = FromCourse::Done {
