@@ -25,7 +25,7 @@ pub(crate) const DIST: &str = "dist";
 pub(crate) fn build(tools: &Tools, public_url: &str) -> Result<()> {
     let dist = Path::new(DIST);
     let html = bundle::make(tools, dist)?;
-    pages(dist, &if public_url == "./" { html } else { with_prefix(&html, public_url) })?;
+    pages(dist, &html, public_url)?;
     println!("The site is in {DIST}/");
     Ok(())
 }
@@ -39,9 +39,10 @@ pub(crate) fn shots() -> Result<()> {
 }
 
 /// Writes the site's pages, which are made of the home page, and what comes with them.
-fn pages(dist: &Path, html: &str) -> Result<()> {
-    fs::write(dist.join("index.html"), with_policy(html)?)?;
-    fs::write(dist.join("404.html"), with_policy(&not_found(html)?)?)?;
+fn pages(dist: &Path, html: &str, public_url: &str) -> Result<()> {
+    let home = with_prefix(html, public_url);
+    fs::write(dist.join("index.html"), with_policy(&home)?)?;
+    fs::write(dist.join("404.html"), with_policy(&not_found(&home)?)?)?;
     let lessons = lessons(Path::new("lessons"))?;
     let glossary = fs::read_to_string("lessons/glossary.md").context("lessons/glossary.md")?;
     let glossary = Glossary::read(&glossary).context("in lessons/glossary.md")?;
