@@ -132,9 +132,17 @@ fn what_came_is_hidden_until_one_has_guessed() -> Result<()> {
     let (_server, browser) = open("scaling-laws")?;
     browser.shown("guess", SOON)?;
     ensure!(browser.script("return document.querySelector('.lab .measured') === null")? == true);
+    // The sweep, and every curve of the run.
+    let curves = "return [...document.querySelectorAll('.lab .chart')].filter(c => c.querySelector('.key'))\
+                  .map(c => c.querySelectorAll('.key').length)";
+    let before: Vec<u64> = serde_json::from_value(browser.script(curves)?)?;
     browser.fill("guess", "1.40")?;
     browser.click("take-guess")?;
     says(&browser, "guess-said", "Your guess was off by")?;
+    let after: Vec<u64> = serde_json::from_value(browser.script(curves)?)?;
+    let (first, last) = (|of: &[u64]| of.first().copied(), |of: &[u64]| of.last().copied());
+    ensure!(first(&before).map(|n| n + 1) == first(&after), "the sweep: {before:?}, then {after:?}");
+    ensure!(last(&before).map(|n| n + 1) == last(&after), "every curve: {before:?}, then {after:?}");
     browser.reload()?;
     says(&browser, "guess-said", "Your guess was off by")?;
     quiet(&browser)

@@ -5,7 +5,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use gradus_tests::browser::{Browser, Options};
 use gradus_tests::journal::Journal;
-use gradus_tests::laboratory::{PHASE, PROMPT, RUN, SOON, finished, open_with, phase, quiet, rows};
+use gradus_tests::laboratory::{PHASE, PROMPT, RUN, SOON, finished, open_with, phase, quiet, rows, run};
 use gradus_tests::{axe, site};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -15,6 +15,11 @@ use std::time::{Duration, Instant};
 const TABS: usize = 250;
 /// How long the page's thread may work on one task while a run goes, in ms, on a machine that is not crowded.
 const LONG_TASK: f64 = 50.0;
+const TRACED: Options = Options { webgpu: true, size: (1440, 900), dark: false, trace: true };
+
+/// Shows the chart of every curve: no other takes as long to draw, and out of sight none is drawn.
+const LAST_CHART: &str =
+    "[...document.querySelectorAll('.lab canvas')].at(-1).scrollIntoView({ block: 'center' })";
 
 /// Notes what the page saves.
 const WATCH: &str = "
@@ -51,15 +56,54 @@ fn metrics(browser: &Browser) -> Result<BTreeMap<(String, u64, String), f64>> {
     Ok(all)
 }
 
-/// The page's thread works on no task for more than 50 ms between its marks "run" and "done". (Programs that share a
-/// processor's two halves slow each other down, which counts as work: hence the crowding.)
-fn no_long_task(journal: &Journal) -> Result<()> {
+/// The page's thread works on no task for more than 50 ms between its marks "run" and "done", in one of three runs at
+/// least. (Programs that share a processor's two halves slow each other down, which counts as work: hence the crowding.
+/// And other guests of a machine may slow down all that happens in some moment fourfold: but what the page itself does
+/// too long it does in every run.)
+fn no_long_task(first: &Journal, again: impl Fn() -> Result<Journal>) -> Result<()> {
+    let mut long = long_tasks(first)?;
+    for _ in 0..2 {
+        if long.is_empty() {
+            return Ok(());
+        }
+        println!("tasks that took too long, in ms since the start and of work: {long:.1?}; once more");
+        long = long_tasks(&again()?)?;
+    }
+    ensure!(long.is_empty(), "in three runs tasks of more than {LONG_TASK} ms, the last time {long:.1?}");
+    Ok(())
+}
+
+/// Those that are too long: when they began, and how long they worked.
+fn long_tasks(journal: &Journal) -> Result<Vec<(f64, f64)>> {
     let tasks = journal.tasks("run", "done")?;
     let longest = tasks.iter().map(|t| t.1).fold(0.0, f64::max);
     println!("{} tasks of the page's thread, the longest worked for {longest:.1} ms", tasks.len());
     let most = LONG_TASK * site::crowding();
-    let long: Vec<_> = tasks.into_iter().filter(|t| t.1 > most).collect();
-    ensure!(long.is_empty(), "tasks of more than {most:.0} ms while it ran: {long:?}");
+    Ok(tasks.into_iter().filter(|t| t.1 > most).collect())
+}
+
+/// What the browser notes of another such run.
+fn run_again(address: &str) -> Result<Journal> {
+    let (_server, browser) = open_with(address, TRACED, "")?;
+    browser.script("performance.mark('run')")?;
+    browser.script(LAST_CHART)?;
+    run(&browser)?;
+    browser.script("performance.mark('done')")?;
+    browser.journal()
+}
+
+/// Every chart shows something once it comes into sight.
+fn charts_are_drawn(browser: &Browser) -> Result<()> {
+    let charts = browser.script("return document.querySelectorAll('.lab canvas').length")?;
+    for i in 0..charts.as_u64().context("a number of charts")? {
+        let canvas = format!("const c = document.querySelectorAll('.lab canvas')[{i}]");
+        browser.script(&format!("{canvas}; c.scrollIntoView({{ block: 'center' }})"))?;
+        let drawn = format!(
+            "{canvas}; return c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some(v => v > 0)"
+        );
+        browser.until(&format!("something on chart {i}"), SOON, &drawn)?;
+    }
+    browser.script("document.querySelector('.lab').scrollTop = 0; window.scrollTo(0, 0)")?;
     Ok(())
 }
 
@@ -75,7 +119,7 @@ struct Turn {
 /// Takes one lesson through its smallest run, by keyboard; `tokens` where its models read tokens.
 fn lesson(slug: &str, turn: &Turn, tokens: bool) -> Result<()> {
     let address = format!("lesson/{slug}/?size=smoke&device=cpu&seed=2");
-    let (server, browser) = open_with(&address, Options { trace: true, ..Options::default() }, WATCH)?;
+    let (server, browser) = open_with(&address, TRACED, WATCH)?;
 
     browser.tab_to("[data-testid=predict] input", TABS)?;
     browser.press(" ")?;
@@ -86,6 +130,7 @@ fn lesson(slug: &str, turn: &Turn, tokens: bool) -> Result<()> {
     browser.script("performance.mark('run')")?;
     browser.press("Enter")?;
     phase(&browser, "['running']", SOON)?;
+    browser.script(LAST_CHART)?;
     let hidden = browser.script("return getComputedStyle(document.querySelector('.reveal')).display")?;
     ensure!(hidden == "none", "the answer is shown before the run is done");
     let waiting = rows(&browser)?;
@@ -100,7 +145,7 @@ fn lesson(slug: &str, turn: &Turn, tokens: bool) -> Result<()> {
     browser.script("performance.mark('done')")?;
     println!("{slug}: {:.1} s", start.elapsed().as_secs_f64());
     let journal = browser.journal()?;
-    no_long_task(&journal)?;
+    no_long_task(&journal, || run_again(&address))?;
 
     let done = rows(&browser)?;
     ensure!(!done.is_empty(), "no check was made");
@@ -112,11 +157,7 @@ fn lesson(slug: &str, turn: &Turn, tokens: bool) -> Result<()> {
         "return [...document.querySelectorAll('.lab .empty')].filter(e => e.offsetParent).map(e => e.textContent)",
     )?;
     ensure!(empty == json!([]), "pictures without content: {empty}");
-    let canvases = browser.script(
-        "return [...document.querySelectorAll('.lab canvas')].every(c => { const d = c.getContext('2d')\
-         .getImageData(0, 0, c.width, c.height).data; return d.some(v => v > 0); })",
-    )?;
-    ensure!(canvases == true, "a chart is empty");
+    charts_are_drawn(&browser)?;
     let violations = axe::violations(&browser)?;
     ensure!(violations.is_empty(), "{}", violations.join("\n"));
 

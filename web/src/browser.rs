@@ -1,11 +1,14 @@
 //! The few things that are asked of the browser directly.
 
-use js_sys::{Array, Function, Promise, Uint8Array};
+use js_sys::{Array, Promise, Uint8Array};
 use leptos::prelude::{document, window};
+use std::cell::Cell;
+use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    Blob, BlobPropertyBag, File, HtmlAnchorElement, HtmlCanvasElement, HtmlInputElement, Response, Url,
+    Blob, BlobPropertyBag, Element, EventTarget, File, HtmlAnchorElement, HtmlCanvasElement,
+    HtmlInputElement, IntersectionObserver, IntersectionObserverEntry, Response, Url,
 };
 
 /// The query part of the address.
@@ -48,30 +51,41 @@ pub(crate) fn reduced_motion() -> bool {
     query.ok().flatten().is_some_and(|q| q.matches())
 }
 
-/// Calls `tell` once, when the element first comes into sight; at once where the browser cannot say when.
-pub(crate) fn when_seen(element: &web_sys::Element, tell: impl Fn() + Clone + 'static) {
-    let get = |of: &JsValue, name: &str| js_sys::Reflect::get(of, &name.into()).ok();
-    let call = move |of: &JsValue, name: &str, argument: &JsValue| {
-        let method: Option<Function> = get(of, name).and_then(|m| m.dyn_into().ok());
-        method.and_then(|m| m.call1(of, argument).ok())
-    };
+/// Calls `tell` with whether the element is in sight, now and at every change; with `true` where no browser can say.
+pub(crate) fn watch_sight(element: &Element, tell: impl Fn(bool) + 'static) {
+    let tell = Rc::new(tell);
     let told = tell.clone();
-    let seen = Closure::<dyn FnMut(Array, JsValue)>::new(move |entries: Array, observer: JsValue| {
-        let shown = |e: JsValue| get(&e, "isIntersecting").is_some_and(|i| i.is_truthy());
-        if entries.iter().any(shown) {
-            call(&observer, "disconnect", &JsValue::UNDEFINED);
-            told();
+    let seen = Closure::<dyn FnMut(Array)>::new(move |entries: Array| {
+        // The last is how it stands now.
+        if let Some(entry) = entries.iter().last() {
+            told(entry.unchecked_into::<IntersectionObserverEntry>().is_intersecting());
         }
     });
-    // By name, because web-sys has it behind features that nothing else here needs.
-    let observer = get(&window(), "IntersectionObserver")
-        .and_then(|made| made.dyn_into::<Function>().ok())
-        .and_then(|made| js_sys::Reflect::construct(&made, &Array::of1(seen.as_ref())).ok());
-    match observer.and_then(|o| call(&o, "observe", element)) {
-        // The observer keeps the callback until the page is left.
-        Some(_) => seen.forget(),
-        None => tell(),
+    match IntersectionObserver::new(seen.as_ref().unchecked_ref()) {
+        Ok(observer) => {
+            observer.observe(element);
+            // The observer keeps the callback until the page is left.
+            seen.forget();
+        }
+        Err(_) => tell(true),
     }
+}
+
+/// Calls `tell` once, when the element first comes into sight.
+pub(crate) fn when_seen(element: &Element, tell: impl Fn() + 'static) {
+    let told = Cell::new(false);
+    watch_sight(element, move |seen| {
+        if seen && !told.replace(true) {
+            tell();
+        }
+    });
+}
+
+/// Calls `tell` at every event of this name.
+pub(crate) fn on_event(target: &EventTarget, name: &str, tell: impl Fn() + 'static) {
+    let heard = Closure::<dyn FnMut()>::new(tell);
+    let _ = target.add_event_listener_with_callback(name, heard.as_ref().unchecked_ref());
+    heard.forget();
 }
 
 /// Whether the browser has WebGPU at all (an adapter may still be missing).
@@ -81,9 +95,7 @@ pub(crate) fn has_webgpu() -> bool {
 
 /// Calls `tell` with whether the tab is hidden, at every change.
 pub(crate) fn on_visibility(tell: impl Fn(bool) + 'static) {
-    let changed = Closure::<dyn FnMut()>::new(move || tell(document().hidden()));
-    let _ = document().add_event_listener_with_callback("visibilitychange", changed.as_ref().unchecked_ref());
-    changed.forget();
+    on_event(&document(), "visibilitychange", move || tell(document().hidden()));
 }
 
 /// Defines `window.gradus_fault(name)`, for tests.

@@ -19,7 +19,7 @@ fn of_part(state: &State) -> f64 {
 /// How far the whole run is, as far as an earlier one tells.
 fn whole(store: LessonStore) -> Option<Progress> {
     let plan = store.plan.get();
-    store.state.with(|s| plan.progress(&s.stages, of_part(s), s.meter.seconds))
+    store.state.with(|s| plan.progress(s.size, &s.stages, of_part(s), s.meter.seconds))
 }
 
 /// See the module. Always there, so that nothing moves when a run begins.

@@ -87,11 +87,16 @@ fn origin(model: Option<Model>) -> String {
                 let number = Lesson::ALL.iter().position(|x| *x == l).map_or(0, |i| i + 1);
                 format!("yours: step {number}, seed {}, on {}", made.seed, made.device)
             });
-            let day = js_sys::Date::new(&made.when.into())
-                .to_locale_date_string("default", &wasm_bindgen::JsValue::UNDEFINED);
-            format!("{by} · {} · {} · kept in this browser", String::from(day), bytes(n))
+            format!("{by} · {} · {} · kept in this browser", day(made.when), bytes(n))
         }
     }
+}
+
+/// The day of a time in milliseconds since 1970, where the reader is. (The browser's own words for it cost tens of
+/// milliseconds the first time.)
+fn day(when: f64) -> String {
+    let date = js_sys::Date::new(&when.into());
+    format!("{}-{:02}-{:02}", date.get_full_year(), date.get_month() + 1, date.get_date())
 }
 
 /// A model's size and loss in one line.

@@ -38,6 +38,7 @@ mod labels;
 mod lineage;
 #[cfg(feature = "app")]
 mod page;
+mod path;
 #[cfg(feature = "app")]
 mod picture_file;
 #[cfg(feature = "app")]

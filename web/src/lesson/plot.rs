@@ -1,6 +1,7 @@
 //! Drawing curves: what of a chart can be thought of as numbers and lines, on our plotters canvas.
 
 use super::end_labels;
+use super::path::{apart, column, columns, pieces, within};
 use crate::browser;
 use crate::decimate::nice_step;
 use crate::views::{Canvas, color};
@@ -148,21 +149,34 @@ fn marks((low, high): (f64, f64), log: bool, room: usize, least: f64) -> Vec<(f6
             return marks;
         }
     }
+    // On a bent axis equal steps crowd together towards its end.
+    let apart = if log { 0.7 * (high - low) / room.max(1) as f64 } else { 0.0 };
     let (low, high) = if log { (10_f64.powf(low), 10_f64.powf(high)) } else { (low, high) };
     let step = nice_step(high - low, room).max(least);
     let first = (low / step).ceil() as i64;
     let last = (high / step).floor() as i64;
-    (first..=last).map(|i| (bend(i as f64 * step, log), number(i as f64 * step, step))).collect()
+    let mut marks: Vec<(f64, String)> = Vec::new();
+    for value in (first..=last).map(|i| i as f64 * step) {
+        let place = bend(value, log);
+        if marks.last().is_none_or(|m| place - m.0 >= apart) {
+            marks.push((place, number(value, step)));
+        }
+    }
+    marks
 }
 
 /// A number on an axis whose marks are `step` apart.
 fn number(value: f64, step: f64) -> String {
+    let power = |v: f64| {
+        let digits = (v.log10().floor() - step.abs().log10().floor()).clamp(0.0, 3.0) as usize;
+        format!("{value:.digits$e}")
+    };
     match value.abs() {
-        v if v >= 1e9 => format!("{:.0e}", value),
+        v if v >= 1e9 => power(v),
         v if v >= 1e6 => format!("{}M", trimmed(value / 1e6, step / 1e6)),
         v if v >= 1e4 => format!("{}k", trimmed(value / 1e3, step / 1e3)),
         0.0 => "0".into(),
-        v if v < 1e-3 => format!("{value:.0e}"),
+        v if v < 1e-3 => power(v),
         _ => trimmed(value, step),
     }
 }
@@ -255,6 +269,7 @@ pub(super) fn draw(
     }
 
     let (mut ends, mut drawn) = (Vec::new(), Vec::new());
+    let wide = column(picture.series.iter().map(|s| s.points.len()), right - left, px(2.0).max(1));
     for series in &picture.series {
         let color = palette.series(series.color);
         let fits = |p: &&(f64, f64)| {
@@ -264,19 +279,19 @@ pub(super) fn draw(
         let points: Vec<_> =
             points.map(|p| (at_x(bend(p.0, axes.log_x)), at_y(bend(p.1, axes.log_y)))).collect();
         let Some(&end) = points.last() else { continue };
+        let path = || columns(&points, wide);
         match series.stroke {
-            Stroke::Dashed => dashes(on, columns(&points), (px(6.0), px(4.0)), line(color, 1.6))?,
+            Stroke::Dashed => dashes(on, path(), (px(6.0), px(4.0)), line(color, 1.6))?,
             Stroke::Dots => {}
             Stroke::Solid | Stroke::Joined => {
-                area.draw(&PathElement::new(columns(&points), line(color, 2.0)))?
+                for piece in pieces(&path()) {
+                    area.draw(&PathElement::new(piece, line(color, 2.0)))?;
+                }
             }
         }
-        let dots = match series.stroke {
-            Stroke::Dots => points.clone(),
-            Stroke::Joined => apart(&points, px(8.0)),
-            Stroke::Solid | Stroke::Dashed => Vec::new(),
-        };
-        for point in dots {
+        let joined = if series.stroke == Stroke::Joined { apart(&points, px(8.0)) } else { Vec::new() };
+        let dots = if series.stroke == Stroke::Dots { &points } else { &joined };
+        for &point in dots {
             area.draw(&Circle::new(point, px(3.2), ShapeStyle::from(color).filled()))?;
         }
         ends.push((series, end, color));
@@ -314,40 +329,6 @@ pub(super) fn draw(
     area.present()
 }
 
-/// How much of a path lies within a rectangle: places on it, eight to a stretch between two points.
-fn within(points: &[(i32, i32)], [from, to]: [(i32, i32); 2]) -> usize {
-    let inside = |x: i32, y: i32| (from.0..=to.0).contains(&x) && (from.1..=to.1).contains(&y);
-    let between = |a: i32, b: i32, i: i32| a + (b - a) * i / 8;
-    let stretch = |w: &[(i32, i32)]| {
-        (0..8).filter(|&i| inside(between(w[0].0, w[1].0, i), between(w[0].1, w[1].1, i))).count()
-    };
-    points.windows(2).map(stretch).sum::<usize>() + points.last().map_or(0, |p| usize::from(inside(p.0, p.1)))
-}
-
-/// What is seen of a path: of the points in a column of pixels the first, the highest, the lowest and the last.
-fn columns(points: &[(i32, i32)]) -> Vec<(i32, i32)> {
-    let ends = |column: &[(i32, i32)]| {
-        let (first, last) = (column[0], column[column.len() - 1]);
-        let all = column.iter().map(|p| p.1);
-        let (low, high) = (all.clone().min().unwrap_or(first.1), all.max().unwrap_or(first.1));
-        let mut seen = vec![first, (first.0, low), (first.0, high), last];
-        seen.dedup();
-        seen
-    };
-    points.chunk_by(|a, b| a.0 == b.0).flat_map(ends).collect()
-}
-
-/// Of the points of a path those that can be told apart as dots, back from its end.
-fn apart(points: &[(i32, i32)], least: i32) -> Vec<(i32, i32)> {
-    let mut dots: Vec<(i32, i32)> = Vec::new();
-    for &point in points.iter().rev() {
-        if dots.last().is_none_or(|d| (d.0 - point.0).abs().max((d.1 - point.1).abs()) >= least) {
-            dots.push(point);
-        }
-    }
-    dots
-}
-
 /// A path in dashes.
 fn dashes(
     (area, pen): (&Area, &CanvasRenderingContext2d),
@@ -367,30 +348,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_name_would_hide_is_counted() {
-        let path = [(0, 0), (80, 0), (80, 80)];
-        assert_eq!(within(&path, [(0, -5), (39, 5)]), 4);
-        assert_eq!(within(&path, [(70, 70), (90, 90)]), 2);
-        assert_eq!(within(&path, [(10, 10), (60, 60)]), 0);
-    }
-
-    #[test]
-    fn a_long_curve_keeps_its_spikes() {
-        let long: Vec<_> = (0..3000).map(|i| (i / 30, if i == 1234 { 99 } else { i % 7 })).collect();
-        let seen = columns(&long);
-        assert!(seen.len() <= 400, "{}", seen.len());
-        assert!(seen.contains(&(41, 99)) && seen.first() == long.first() && seen.last() == long.last());
-        let short = [(0, 3), (5, 1), (9, 1)];
-        assert_eq!(columns(&short), short);
-    }
-
-    #[test]
-    fn dots_keep_apart_and_the_last_is_there() {
-        let path = [(0, 0), (3, 0), (9, 0), (9, 40), (10, 40)];
-        assert_eq!(apart(&path, 8), [(10, 40), (9, 0), (0, 0)]);
-    }
-
-    #[test]
     fn marks_are_round() {
         let texts = |range, log, room| -> Vec<String> {
             marks(range, log, room, 0.0).into_iter().map(|m| m.1).collect()
@@ -398,6 +355,8 @@ mod tests {
         assert_eq!(texts((0.0, 1.0), false, 5), ["0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         assert_eq!(texts((3.0, 6.0), true, 4), ["1000", "10k", "100k", "1M"]);
         assert_eq!(texts((0.0, 0.4), true, 4), ["1.0", "1.5", "2.0", "2.5"]);
+        assert_eq!(texts((10.0, 10.35), true, 4), ["1.0e10", "1.5e10", "2.0e10"]);
+        assert_eq!(texts((9.0, 12.0), true, 4), ["1e9", "1e10", "1e11", "1e12"]);
     }
 
     #[test]

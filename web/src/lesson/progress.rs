@@ -1,8 +1,8 @@
-//! How far a run is, and how long it will take: read off an earlier run of the same lesson, whose parts took the
-//! shares of its time that this one's will take, more or less.
+//! How far a run is, and how long it will take: read off an earlier run of the same lesson. If that was of the same
+//! size, its parts took the shares of its time that this one's will take, more or less; if not, all count alike.
 
-use gradus_lessons::recipe::Moment;
 use gradus_lessons::recipe::record::Record;
+use gradus_lessons::recipe::{Moment, Size};
 
 /// A part of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,6 +20,8 @@ pub struct Plan {
     parts: Vec<(String, f64)>,
     /// Seconds in all; 0 where the parts' times are not known.
     seconds: f64,
+    /// How much was run.
+    size: Size,
 }
 
 /// How far a run is.
@@ -42,8 +44,9 @@ impl Plan {
             _ => None,
         });
         let names: Vec<_> = names.collect();
+        let size = record.size;
         if names.is_empty() || names.len() != record.timeline.len() {
-            return Self { parts: names.into_iter().map(|n| (n, 0.0)).collect(), seconds: 0.0 };
+            return Self { parts: names.into_iter().map(|n| (n, 0.0)).collect(), seconds: 0.0, size };
         }
         // What came before the first part belongs to it.
         let begins = std::iter::once(0.0).chain(record.timeline.iter().skip(1).copied());
@@ -51,7 +54,7 @@ impl Plan {
         let times = begins.zip(ends).map(|(begin, end)| (end - begin).max(0.0));
         let parts: Vec<_> = names.into_iter().zip(times).collect();
         let seconds = parts.iter().map(|p| p.1).sum();
-        Self { parts, seconds }
+        Self { parts, seconds, size }
     }
 
     /// How many parts a run has.
@@ -64,18 +67,21 @@ impl Plan {
         self.parts.is_empty()
     }
 
-    /// How far a run is whose `parts` have begun, whose last part is done to `share` of it, and which has worked for
-    /// `seconds`. `None` where the earlier run had other parts, or nobody took its times.
-    pub fn progress(&self, parts: &[Part], share: f64, seconds: f64) -> Option<Progress> {
-        let known = self.seconds > 0.0 && parts.len() <= self.parts.len();
+    /// How far a run of this size is whose `parts` have begun, whose last part is done to `share` of it, and which has
+    /// worked for `seconds`. `None` where the earlier run had other parts.
+    pub fn progress(&self, size: Size, parts: &[Part], share: f64, seconds: f64) -> Option<Progress> {
+        let known = !self.is_empty() && parts.len() <= self.len();
         let same = known && parts.iter().zip(&self.parts).all(|(part, (name, _))| part.name == *name);
         if !same {
             return None;
         }
-        let past: f64 = self.parts.iter().take(parts.len().saturating_sub(1)).map(|p| p.1).sum();
-        let now = parts.len().checked_sub(1).map_or(0.0, |i| self.parts[i].1);
-        let share = ((past + now * share) / self.seconds).clamp(0.0, 1.0);
-        let left = (share > EARLY).then(|| seconds * (1.0 - share) / share);
+        let alike = size == self.size && self.seconds > 0.0;
+        let time = |i: usize| if alike { self.parts[i].1 } else { 1.0 };
+        let past = (1..parts.len()).map(|i| time(i - 1)).sum::<f64>();
+        let now = parts.len().checked_sub(1).map_or(0.0, time);
+        let whole = (0..self.len()).map(time).sum::<f64>();
+        let share = ((past + now * share) / whole).clamp(0.0, 1.0);
+        let left = (alike && share > EARLY).then(|| seconds * (1.0 - share) / share);
         Some(Progress { share, left })
     }
 }
@@ -83,7 +89,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gradus_lessons::recipe::{Lesson, Size};
+    use gradus_lessons::recipe::Lesson;
 
     fn record(timeline: &[f64]) -> Record {
         let stage = |name: &str| Moment::Stage { name: name.into() };
@@ -109,20 +115,28 @@ mod tests {
     fn the_shares_of_an_earlier_run_foretell_this_one() {
         let plan = Plan::of(&record(&[0.5, 4.0, 8.0]));
         // Half of b, which took 4 s of 10, after a, which took 4 s: 60 %, reached in 12 s.
-        let half = plan.progress(&parts(&["a", "b"]), 0.5, 12.0);
+        let half = plan.progress(Size::Smoke, &parts(&["a", "b"]), 0.5, 12.0);
         let Some(Progress { share, left: Some(left) }) = half else { unreachable!("{half:?}") };
         assert!((share - 0.6).abs() < 1e-12 && (left - 8.0).abs() < 1e-9, "{half:?}");
-        assert_eq!(plan.progress(&[], 0.0, 0.1), Some(Progress { share: 0.0, left: None }));
-        let end = plan.progress(&parts(&["a", "b", "c"]), 1.0, 20.0);
+        assert_eq!(plan.progress(Size::Smoke, &[], 0.0, 0.1), Some(Progress { share: 0.0, left: None }));
+        let end = plan.progress(Size::Smoke, &parts(&["a", "b", "c"]), 1.0, 20.0);
         assert_eq!(end, Some(Progress { share: 1.0, left: Some(0.0) }));
     }
 
     #[test]
-    fn nothing_is_foretold_of_other_parts_or_without_times() {
-        let plan = Plan::of(&record(&[0.0, 4.0, 8.0]));
-        assert_eq!(plan.progress(&parts(&["a", "x"]), 0.5, 12.0), None);
-        assert_eq!(plan.progress(&parts(&["a", "b", "c", "d"]), 0.5, 12.0), None);
+    fn parts_of_another_size_count_alike_and_foretell_no_time() {
+        let plan = Plan::of(&record(&[0.5, 4.0, 8.0]));
+        let half = plan.progress(Size::Default, &parts(&["a", "b"]), 0.5, 12.0);
+        assert_eq!(half, Some(Progress { share: 0.5, left: None }));
         let plan = Plan::of(&record(&[]));
-        assert_eq!((plan.len(), plan.progress(&parts(&["a"]), 0.5, 12.0)), (3, None));
+        assert_eq!(plan.progress(Size::Smoke, &parts(&["a", "b"]), 0.5, 12.0), half);
+    }
+
+    #[test]
+    fn nothing_is_foretold_of_other_parts() {
+        let plan = Plan::of(&record(&[0.0, 4.0, 8.0]));
+        assert_eq!(plan.progress(Size::Smoke, &parts(&["a", "x"]), 0.5, 12.0), None);
+        assert_eq!(plan.progress(Size::Smoke, &parts(&["a", "b", "c", "d"]), 0.5, 12.0), None);
+        assert_eq!(Plan::default().progress(Size::Smoke, &[], 0.0, 0.1), None);
     }
 }

@@ -4,9 +4,9 @@
 use super::progress::Part;
 use super::wire::{FromCourse, Meter};
 use gradus_core::protocol::DeviceReport;
-use gradus_lessons::recipe::Moment;
 use gradus_lessons::recipe::record::Record;
 use gradus_lessons::recipe::rollout::Rollout;
+use gradus_lessons::recipe::{Moment, Size};
 use std::collections::BTreeMap;
 
 /// Where the run stands.
@@ -137,14 +137,16 @@ pub struct State {
     pub seconds: Option<f64>,
     /// Its seed.
     pub seed: u32,
+    /// How much is run.
+    pub size: Size,
     /// What went wrong.
     pub failure: Option<String>,
 }
 
 impl State {
     /// A run that has just been asked for.
-    pub fn begun(seed: u32) -> Self {
-        Self { phase: Phase::Running, shown: Shown::Live, seed, ..Self::default() }
+    pub fn begun(seed: u32, size: Size) -> Self {
+        Self { phase: Phase::Running, shown: Shown::Live, seed, size, ..Self::default() }
     }
 
     /// A run that ended earlier.
@@ -153,6 +155,7 @@ impl State {
             phase: if shown == Shown::Shipped { Phase::Ready } else { Phase::Done },
             shown,
             seed: record.seed,
+            size: record.size,
             seconds: Some(record.seconds),
             device: Some(DeviceReport { name: record.device.clone(), ..DeviceReport::default() }),
             ..Self::default()
@@ -284,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_run_is_followed_to_its_end() {
-        let mut state = State::begun(3);
+        let mut state = State::begun(3, Size::Smoke);
         state.apply(&FromCourse::Meter(Meter { seconds: 1.5, tokens: 64, bytes: 9 }));
         state.apply(&FromCourse::Moments(vec![
             Moment::Stage { name: "training".into() },
@@ -314,7 +317,7 @@ mod tests {
 
     #[test]
     fn exports_hold_every_value() {
-        let mut state = State::begun(1);
+        let mut state = State::begun(1, Size::Smoke);
         state.apply(&FromCourse::Moments(vec![metrics("a", 1, 2.0), metrics("a", 2, 1.0)]));
         assert_eq!(state.csv(), "run,step,metric,value\na,1,loss,2\na,2,loss,1\n");
         assert_eq!(state.jsonl().lines().count(), 2);
@@ -323,7 +326,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_kept_with_its_words() {
-        let mut state = State::begun(1);
+        let mut state = State::begun(1, Size::Smoke);
         state.apply(&FromCourse::Failed { message: "too big".into() });
         assert_eq!((state.phase, state.failure.as_deref()), (Phase::Failed, Some("too big")));
     }

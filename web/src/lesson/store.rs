@@ -90,6 +90,8 @@ struct Inner {
     asked: Choices,
     /// The settings that it changed.
     patch: Value,
+    /// How many runs were begun or called off.
+    runs: u64,
     /// Questions that the worker has not answered.
     asks: Asks,
     /// When the page last heard of moments, and whether it is about to.
@@ -110,6 +112,7 @@ impl LessonStore {
             shipped: BTreeMap::new(),
             asked,
             patch: Value::Null,
+            runs: 0,
             asks: Asks::default(),
             told: 0.0,
             telling: false,
@@ -255,7 +258,7 @@ impl LessonStore {
     /// Starts a run with the choices as they stand.
     pub(crate) fn run(self) {
         let choices = self.choices.get_untracked();
-        self.state.set(State::begun(choices.seed));
+        self.state.set(State::begun(choices.seed, choices.size));
         self.notice.set(None);
         self.present.conceal();
         let needs = pictures::needs(self.lesson);
@@ -279,6 +282,7 @@ impl LessonStore {
         self.inner.update_value(|i| {
             i.asked = choices;
             i.patch = patch;
+            i.runs += 1;
         });
         self.send(ToCourse::Run(Box::new(request)), zips);
     }
@@ -313,6 +317,7 @@ impl LessonStore {
         if let Some(worker) = self.inner.with_value(|i| i.worker.clone()) {
             worker.kill();
         }
+        self.inner.update_value(|i| i.runs += 1);
         self.with_asks(Asks::forget);
         self.state.set(State::default());
         self.checks.set(Vec::new());

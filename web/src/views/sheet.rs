@@ -1,5 +1,5 @@
-//! A canvas of the page, drawn when it is asked for: at most once a frame, and one canvas after another, so that a page
-//! of charts never keeps the browser waiting for all of them at once.
+//! A canvas of the page, drawn when it is asked for and in sight: at most once a frame, and one canvas a frame, so that a
+//! page of charts never keeps the browser waiting for all of them at once.
 
 use super::canvas::Measured;
 use crate::browser;
@@ -10,8 +10,6 @@ use std::rc::Rc;
 use wasm_bindgen::{JsCast, closure::Closure};
 use web_sys::{HtmlCanvasElement, ResizeObserver};
 
-/// How long the drawings of one frame may take together, in milliseconds; one is always made.
-const BUDGET: f64 = 8.0;
 /// Sides in CSS pixels below which nothing is drawn.
 const LEAST: f64 = 60.0;
 
@@ -25,16 +23,31 @@ pub(crate) struct Sheet<'a> {
     pub(crate) measured: &'a Measured,
 }
 
-/// Draws on this canvas with `paint` whenever what is returned is called, its size changes, or the page's colours do.
+/// Where a canvas is, and what it still has to show.
+#[derive(Default)]
+struct Place {
+    /// Width and height in CSS pixels.
+    size: Cell<(f64, f64)>,
+    /// Whether it is in sight.
+    seen: Cell<bool>,
+    /// Whether it was to be drawn while it was not.
+    due: Cell<bool>,
+    /// Whether it waits for its turn.
+    waits: Cell<bool>,
+}
+
+/// Draws on this canvas with `paint` whenever what is returned is called, its size changes, or the page's colours do;
+/// while it is out of sight, not before it comes into sight or the page is printed.
 pub(crate) fn on_demand(
     canvas: NodeRef<html::Canvas>,
     paint: impl Fn(&Sheet<'_>) + 'static,
 ) -> Rc<impl Fn() + 'static> {
     let measured = Measured::default();
-    let size = Rc::new(Cell::new((0.0, 0.0)));
-    let known = size.clone();
-    let draw = move || {
-        let (width, height) = known.get();
+    let place = Rc::new(Place::default());
+    let of = place.clone();
+    let drawing: Drawing = Rc::new(move || {
+        of.waits.set(false);
+        let (width, height) = of.size.get();
         if let Some(Some(canvas)) = canvas.try_get_untracked()
             && width >= LEAST
             && height >= LEAST
@@ -42,44 +55,56 @@ pub(crate) fn on_demand(
             let scale = window().device_pixel_ratio().clamp(1.0, 4.0);
             paint(&Sheet { canvas: &canvas, size: (width, height), scale, measured: &measured });
         }
-    };
-    let waits = Rc::new(Cell::new(false));
-    let begun = waits.clone();
-    let drawing: Drawing = Rc::new(move || {
-        begun.set(false);
-        draw();
     });
+    let (of, draw) = (place.clone(), drawing.clone());
     let redraw = Rc::new(move || {
-        if !waits.replace(true) {
-            in_turn(drawing.clone());
+        if !of.seen.get() {
+            of.due.set(true);
+        } else if !of.waits.replace(true) {
+            in_turn(draw.clone());
         }
     });
     let changed = redraw.clone();
     Effect::new(move |_| {
         if let Some(canvas) = canvas.get() {
-            follow(&canvas, size.clone(), changed.clone());
+            follow(&canvas, &place, &drawing, changed.clone());
         }
     });
     redraw
 }
 
-/// Calls `changed` whenever the canvas changes its size, which is noted, or the page its colours.
-fn follow(canvas: &HtmlCanvasElement, size: Rc<Cell<(f64, f64)>>, changed: Rc<impl Fn() + 'static>) {
-    let colours = changed.clone();
-    let of = canvas.clone();
+/// Notes the size of a canvas and whether it is in sight; calls `changed` where it has to be drawn anew.
+fn follow(
+    canvas: &HtmlCanvasElement,
+    place: &Rc<Place>,
+    drawing: &Drawing,
+    changed: Rc<impl Fn() + 'static>,
+) {
+    let (of, known, resized) = (canvas.clone(), place.clone(), changed.clone());
     // Asked for here, where the browser has just laid out the page, and not before each drawing, where it would have to.
     let resized = Closure::<dyn FnMut()>::new(move || {
-        size.set((of.client_width().into(), of.client_height().into()));
-        changed();
+        known.size.set((of.client_width().into(), of.client_height().into()));
+        resized();
     });
     if let Ok(observer) = ResizeObserver::new(resized.as_ref().unchecked_ref()) {
         observer.observe(canvas);
     }
     resized.forget();
+    let (known, come) = (place.clone(), changed.clone());
+    browser::watch_sight(canvas, move |seen| {
+        known.seen.set(seen);
+        if seen && known.due.take() {
+            come();
+        }
+    });
+    let (known, draw) = (place.clone(), drawing.clone());
+    browser::on_event(&window(), "beforeprint", move || {
+        if known.due.take() {
+            draw();
+        }
+    });
     if let Ok(Some(query)) = window().match_media("(prefers-color-scheme: dark)") {
-        let changed = Closure::<dyn FnMut()>::new(move || colours());
-        let _ = query.add_event_listener_with_callback("change", changed.as_ref().unchecked_ref());
-        changed.forget();
+        browser::on_event(&query, "change", move || changed());
     }
 }
 
@@ -89,7 +114,7 @@ thread_local! {
     static WAITING: RefCell<VecDeque<Drawing>> = const { RefCell::new(VecDeque::new()) };
 }
 
-/// Makes the drawing in the next frame that has time for it.
+/// Makes the drawing in a frame of its own.
 fn in_turn(drawing: Drawing) {
     let first = WAITING.with_borrow_mut(|w| {
         w.push_back(drawing);
@@ -101,14 +126,10 @@ fn in_turn(drawing: Drawing) {
 }
 
 fn frame() {
-    let start = browser::now();
     // Those that are asked for meanwhile have the next frame.
     let mut due = WAITING.take();
-    while let Some(drawing) = due.pop_front() {
+    if let Some(drawing) = due.pop_front() {
         drawing();
-        if browser::now() - start > BUDGET {
-            break;
-        }
     }
     let more = WAITING.with_borrow_mut(|w| {
         let asked_meanwhile = !w.is_empty();

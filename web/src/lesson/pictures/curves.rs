@@ -3,6 +3,7 @@
 use super::super::LessonStore;
 use super::super::chart::LineChart;
 use super::super::plot::{Axes, Picture, Series, Stroke};
+use super::super::state::State;
 use leptos::prelude::*;
 use std::collections::BTreeSet;
 
@@ -13,9 +14,19 @@ pub(super) fn Curves(
     /// The metric that is shown first, where the recipe has it.
     #[prop(default = "loss")]
     first: &'static str,
+    /// Only the runs before this one are shown.
+    #[prop(optional, into)]
+    before: Signal<Option<&'static str>>,
 ) -> impl IntoView {
+    let shown = move |s: &State| {
+        let before = before.get();
+        s.runs.iter().position(|r| Some(&*r.name) == before).unwrap_or(s.runs.len())
+    };
     let names = Memo::new(move |_| {
-        store.state.with(|s| s.runs.iter().flat_map(|r| r.metrics.keys().cloned()).collect::<BTreeSet<_>>())
+        store.state.with(|s| {
+            let runs = s.runs.iter().take(shown(s));
+            runs.flat_map(|r| r.metrics.keys().cloned()).collect::<BTreeSet<_>>()
+        })
     });
     let chosen = RwSignal::new(first.to_owned());
     let metric = Memo::new(move |_| {
@@ -27,7 +38,7 @@ pub(super) fn Curves(
     let picture = Signal::derive(move || {
         let metric = metric.get();
         store.state.with(|s| {
-            let runs = s.runs.iter().enumerate();
+            let runs = s.runs.iter().take(shown(s)).enumerate();
             let series = runs.filter_map(|(i, run)| {
                 let points: Vec<_> = run.metrics.get(&metric)?.iter().map(|(x, y)| (*x as f64, *y)).collect();
                 let stroke = if points.len() < 3 { Stroke::Dots } else { Stroke::Solid };

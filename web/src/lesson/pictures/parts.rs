@@ -2,14 +2,32 @@
 
 use super::super::LessonStore;
 use super::super::picture_file::PictureFiles;
+use crate::browser;
 use gradus_lessons::recipe::Role;
 use gradus_lessons::world;
 use gradus_lessons::world::chat::FORBIDDEN;
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 use std::sync::Arc;
 
 /// A recipe's figures, once there are any.
 pub(super) type Shown<F> = Memo<Option<Arc<F>>>;
+
+/// The same figures, taken in by a task of their own: pictures that change one after another keep the page awake.
+pub(super) fn in_turn<F>(figures: Shown<F>) -> Shown<F>
+where
+    F: PartialEq + Send + Sync + 'static,
+{
+    let taken = RwSignal::new(figures.get_untracked());
+    Effect::new(move |_| {
+        let figures = figures.get();
+        spawn_local(async move {
+            browser::next_task().await;
+            taken.try_set(figures);
+        });
+    });
+    Memo::new(move |_| taken.get())
+}
 
 /// A card with a heading, what it is compared with, and its picture.
 #[component]
@@ -45,6 +63,7 @@ pub(super) fn or_waiting<F, V: IntoView + 'static>(
 where
     F: PartialEq + Send + Sync + 'static,
 {
+    let figures = in_turn(figures);
     move || match figures.get() {
         Some(figures) => draw(&figures).into_any(),
         None => view! { <p class="empty">{waiting}</p> }.into_any(),

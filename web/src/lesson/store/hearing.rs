@@ -3,7 +3,6 @@
 use super::super::keep::{self, Made};
 use super::super::pictures;
 use super::super::progress::Plan;
-use super::super::state::State;
 use super::super::wire::FromCourse;
 use super::LessonStore;
 use crate::{browser, stair};
@@ -34,19 +33,26 @@ impl LessonStore {
         }
     }
 
-    /// The end of a run: its figures, its end, its record, each in a task of its own, so that the page stays awake.
+    /// The end of a run: its checks, figures, end and record, each in a task of its own, so that the page stays awake.
     async fn finish(self, message: FromCourse, zips: Vec<Uint8Array>) {
         let FromCourse::Done { checks, figures, .. } = &message else { return };
-        let (asked, patch) = self.inner.with_value(|i| (i.asked.clone(), i.patch.clone()));
+        let (asked, patch, run) = self.inner.with_value(|i| (i.asked.clone(), i.patch.clone(), i.runs));
+        // Not stopped in the meantime, nor begun anew.
+        let goes_on = || self.inner.try_with_value(|i| i.runs) == Some(run);
         let (device, timeline) = self.state.with_untracked(|s| {
             let device = s.device.as_ref().map(|d| d.name.clone());
             (device.unwrap_or_default(), s.stages.iter().map(|p| p.began).collect())
         });
         self.checks.set(checks.clone());
-        self.values.set(Some(Arc::new(figures.clone())));
         browser::next_task().await;
-        // Stopped in the meantime.
-        if self.state.try_with_untracked(State::busy) != Some(true) {
+        if !goes_on() {
+            return;
+        }
+        self.values.set(Some(Arc::new(figures.clone())));
+        // Twice: each picture changes in a task of its own, which is asked for in the first.
+        browser::next_task().await;
+        browser::next_task().await;
+        if !goes_on() {
             return;
         }
         self.state.update(|s| s.apply(&message));
@@ -71,7 +77,7 @@ impl LessonStore {
             checks,
             figures,
         };
-        self.plan.set(Plan::of(&record));
+        self.plan.try_set(Plan::of(&record));
         browser::next_task().await;
         self.keep(record, made, roles, zips).await;
     }

@@ -3,7 +3,7 @@
 
 use super::super::super::LessonStore;
 use super::super::super::prompt::PromptField;
-use super::super::parts::{Card, ModelChoice, Shown, Stepper, bar, word};
+use super::super::parts::{Card, ModelChoice, Shown, Stepper, bar, in_turn, word};
 use super::map::{heat, shares, small_maps};
 use crate::format::{grouped, sentence};
 use gradus_lessons::ask::{Candidate, ProbeText, PromptText};
@@ -38,6 +38,7 @@ struct Own {
 /// The picture.
 #[component]
 pub(super) fn Inspector(store: LessonStore, figures: Shown<Figures>) -> impl IntoView {
+    let figures = in_turn(figures);
     let (typed, moment) = (RwSignal::new(false), RwSignal::new(usize::MAX));
     let own = RwSignal::new(None::<Own>);
     let (pick, row) = (RwSignal::new(None::<(usize, usize)>), RwSignal::new(usize::MAX));

@@ -3,11 +3,32 @@
 use super::super::parts::bar;
 use gradus_lessons::instruments::Probe;
 use leptos::prelude::*;
+use std::collections::BTreeMap;
+use std::fmt::Write;
 
 /// Side of the large map, in the units of its picture.
 const SIDE: f64 = 240.0;
-/// Shares below this leave no trace in a small map.
-const FAINT: f32 = 0.05;
+/// Shades of a large map.
+const SHADES: f32 = 100.0;
+/// Shades of a small map.
+const FEW_SHADES: f32 = 20.0;
+
+/// The squares of a map `[n, n]` whose sides are `side`, `apart` from each other: one path for all of the same shade, of
+/// which there are as many as `shades`. (A square each would be thousands of elements.)
+fn squares(map: &[f32], n: usize, side: f64, apart: f64, shades: f32) -> impl IntoView + use<> {
+    let mut paths = BTreeMap::<u8, String>::new();
+    for (i, j) in (0..n).flat_map(|i| (0..=i).map(move |j| (i, j))) {
+        let shade = (map[i * n + j].clamp(0.0, 1.0) * shades).round() as u8;
+        if shade > 0 {
+            let (x, y, edge) = (j as f64 * side, i as f64 * side, side - apart);
+            // Writing into a string does not fail.
+            let _ = write!(paths.entry(shade).or_default(), "M{x:.2} {y:.2}h{edge:.2}v{edge:.2}h-{edge:.2}z");
+        }
+    }
+    let path =
+        |(shade, d)| view! { <path d=d fill-opacity=format!("{:.2}", f32::from(shade) / shades)></path> };
+    paths.into_iter().map(path).collect_view()
+}
 
 /// Every head's map, small; pressing one picks it.
 pub(super) fn small_maps(
@@ -18,15 +39,10 @@ pub(super) fn small_maps(
     let n = probe.tokens.len();
     let heads = (0..probe.layers()).flat_map(|l| (0..probe.heads).map(move |h| (l, h)));
     let buttons = heads.map(|(l, h)| {
-        let map = probe.map(l, h);
-        let marks = (0..n).flat_map(|i| (0..=i).map(move |j| (i, j))).filter(|(i, j)| map[i * n + j] > FAINT);
-        let squares = marks.map(|(i, j)| {
-            view! { <rect x=j.to_string() y=i.to_string() width="1" height="1" fill-opacity=format!("{:.2}", map[i * n + j])></rect> }
-        });
         view! {
             <button type="button" class="thumb" aria-pressed=((l, h) == picked).to_string()
                 aria-label=format!("{0}.{1}: layer {0}, head {1}", l + 1, h + 1) on:click=move |_| pick.set(Some((l, h)))>
-                <svg viewBox=format!("0 0 {n} {n}") aria-hidden="true">{squares.collect_view()}</svg>
+                <svg viewBox=format!("0 0 {n} {n}") aria-hidden="true">{squares(probe.map(l, h), n, 1.0, 0.0, FEW_SHADES)}</svg>
                 <span>{format!("{}.{}", l + 1, h + 1)}</span>
             </button>
         }
@@ -44,9 +60,9 @@ pub(super) fn heat(
     let n = words.len();
     let cell = SIDE / n as f64;
     let (left, top) = (58.0, 50.0);
-    let squares = (0..n).flat_map(|i| (0..=i).map(move |j| (i, j))).map(|(i, j)| {
-        let share = (f64::from(map[i * n + j]) * 100.0).clamp(0.0, 100.0);
-        view! { <rect x=left + j as f64 * cell y=top + i as f64 * cell width=cell - 1.0 height=cell - 1.0 style=format!("fill: color-mix(in srgb, var(--s1) {share:.0}%, var(--sunken))") on:click=move |_| row.set(i)></rect> }
+    // The ground below the diagonal, one strip a row, which can be pressed.
+    let rows = (0..n).map(|i| view! {
+        <rect x="0" y=i as f64 * cell width=(i + 1) as f64 * cell - 1.0 height=cell on:click=move |_| row.set(i)></rect>
     }).collect_view();
     // More words than lines of type: every second one is named.
     let every = (n as f64 * 11.0 / SIDE).ceil() as usize;
@@ -80,7 +96,11 @@ pub(super) fn heat(
     view! {
         <div>
             <svg class="picture heat" viewBox="0 0 310 294" role="img" tabindex="0" aria-label=label on:keydown=keys>
-                {squares}{names}
+                <g transform=format!("translate({left} {top})")>
+                    <g class="rows">{rows}</g>
+                    <g class="shares">{squares(map, n, cell, 1.0, SHADES)}</g>
+                </g>
+                {names}
                 <rect class="picked" x=left - 1.0 y=top + picked as f64 * cell - 1.0 width=SIDE height=cell + 1.0 rx="3"></rect>
             </svg>
             <div class="stepper">

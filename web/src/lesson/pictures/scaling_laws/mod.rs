@@ -17,6 +17,9 @@ use gradus_lessons::recipe::Role;
 use gradus_lessons::recipe::scaling_laws::Figures;
 use leptos::prelude::*;
 
+/// The run that holds the prediction; the model that it is about comes after it.
+const FORETOLD: &str = "prediction";
+
 /// What a learner can turn.
 pub(super) const KNOBS: &[Knob] = &[
     Knob {
@@ -79,14 +82,14 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
         <held::Held figures open />
         <budgets::Budgets figures />
         <planner::Planner figures />
-        <Curves store />
+        <Curves store before=Signal::derive(move || (!open.get()).then_some(FORETOLD)) />
     }
 }
 
 /// The held-out losses of every run against its tokens; training losses until there are some. Of the model that is
 /// trained after the prediction only where all are wanted.
 fn curves(state: &State, all: bool) -> Picture {
-    let seen = state.runs.iter().take_while(|r| all || r.name != "prediction");
+    let seen = state.runs.iter().take_while(|r| all || r.name != FORETOLD);
     let runs = seen.filter(|r| r.metrics.contains_key("num_tokens"));
     let series = runs.enumerate().map(|(i, run)| {
         let tokens = state.curve(&run.name, "num_tokens");

@@ -1,6 +1,6 @@
 //! A round of speculative decoding, step by step: the proposals, both models' opinions, the coins, the replacement.
 
-use super::super::parts::{Card, Shown, Stepper, bar, word, words};
+use super::super::parts::{Card, Shown, Stepper, bar, in_turn, word, words};
 use super::lanes::lanes;
 use crate::lesson::picture_file::room;
 use gradus_core::generate::Verdict;
@@ -38,6 +38,7 @@ fn stops(rounds: &[Seen]) -> Vec<(usize, Stop)> {
 /// One story, by the draft and the K that are chosen.
 #[component]
 pub(super) fn Rounds(figures: Shown<Figures>) -> impl IntoView {
+    let figures = in_turn(figures);
     let draft = RwSignal::new(None::<String>);
     let k = RwSignal::new(4_usize);
     let step = RwSignal::new(0_usize);
