@@ -1,14 +1,16 @@
 //! Lesson 7, DPO: preferences without a reward model, from the same pairs and the same start as lesson 6.
 
+mod checks;
+mod tabular;
+
 use super::preferences::{
     self, DIALOGUE, Preference, gold_questions, held_out, pair_rows, preferences, rl_start,
 };
 use super::tuning::{Answered, answers, examine, linear, log_probs, scores, tune_keeping};
 use super::{Course, Report, Role, Size};
-use crate::check::{Check, Expected};
 use crate::world::chat::{FORBIDDEN, Gold, Question, Split, judge};
 use gradus_core::model::{ModelFolder, Params};
-use gradus_core::objective::dpo::{self, Dpo};
+use gradus_core::objective::dpo::Dpo;
 use gradus_core::train::{Example, ModelBytes, Objective, Reference, Tuned, Tuning};
 use gradus_core::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -185,10 +187,10 @@ pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<
         ppo,
         dpo,
         collapse,
-        table: tabular(0.5),
+        table: tabular::tabular(0.5),
         models: models(&start),
     };
-    let checks = checks(course.size, &figures);
+    let checks = checks::checks(course.size, &figures);
     Ok(Report { checks, figures })
 }
 
@@ -327,139 +329,14 @@ async fn worth(
     Ok(Worth { sampled, greedy, kl: Some(kl) })
 }
 
-/// DPO where everything can be written down: five answers to one prompt, all pairs compared, each label as often
-/// as Bradley and Terry say. Gradient descent on the logits must find `π_ref · e^(r/β) / Z` (Rafailov et al.
-/// 2023, eq. 4). Gives the reference, the rewards, the closed form, and what was found.
-fn tabular(beta: f64) -> [Vec<f64>; 4] {
-    let reference = vec![0.4, 0.25, 0.2, 0.1, 0.05];
-    let rewards = vec![0.0, 0.6, -0.5, 1.2, 0.3];
-    let normed = |weights: Vec<f64>| {
-        let total: f64 = weights.iter().sum();
-        weights.into_iter().map(|w| w / total).collect::<Vec<f64>>()
-    };
-    let closed = normed(reference.iter().zip(&rewards).map(|(p, r)| p * (r / beta).exp()).collect());
-    // ln π − ln Z is the same for all answers and falls out of every difference.
-    let mut logits: Vec<f64> = reference.iter().map(|p: &f64| p.ln()).collect();
-    // The loss curves by at most β²/4 a pair, and each logit stands in pairs with all five: a longer step overshoots.
-    let step = 1.0 / (beta * beta / 4.0 * 5.0);
-    for _ in 0..400 {
-        let reward = |i: usize| dpo::reward(beta, logits[i], reference[i].ln());
-        let mut gradient = [0.0; 5];
-        for i in 0..5 {
-            for j in (0..5).filter(|&j| j != i) {
-                let preferred = 1.0 / (1.0 + f64::exp(rewards[j] - rewards[i]));
-                let slope = preferred * beta * dpo::slope(reward(i) - reward(j), 0.0);
-                gradient[i] += slope;
-                gradient[j] -= slope;
-            }
-        }
-        logits.iter_mut().zip(gradient).for_each(|(l, g)| *l -= step * g);
-    }
-    let found = normed(logits.iter().map(|l| l.exp()).collect());
-    [reference, rewards, closed, found]
-}
-
-fn checks(size: Size, figures: &Figures) -> Vec<Check> {
-    let Figures { start, ppo, dpo, collapse, table, .. } = figures;
-    let off = table[2].iter().zip(&table[3]).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-    let spread = "set from two seeds of a prototype in PyTorch; seeds 1 and 2 of this engine keep it";
-    let mut checks = vec![
-        Check::new(
-            "first-loss",
-            "loss before the first step",
-            dpo.first_loss,
-            "",
-            Expected::Near { value: std::f64::consts::LN_2, tolerance: 1e-4 },
-            "identity: the policy is the reference, −ln σ(0)",
-        ),
-        Check::new(
-            "closed-form",
-            "tabular case: largest distance from π_ref·exp(r/β)/Z",
-            off,
-            "",
-            Expected::AtMost(1e-6),
-            "Rafailov et al. 2023, eq. 4",
-        ),
-        Check::new(
-            "logps-apart",
-            "change of ln p of chosen answers, less that of rejected ones",
-            dpo.chosen_change - dpo.rejected_change,
-            "nats",
-            Expected::AtLeast(0.0),
-            "what the loss asks for",
-        ),
-    ];
-    if size == Size::Smoke {
-        return checks;
-    }
-    let gold = dpo.worth.sampled.gold;
-    checks.extend([
-        Check::new(
-            "validation-accuracy",
-            "held-out pairs whose chosen answer has the higher implicit reward",
-            dpo.accuracy,
-            "",
-            Expected::AtLeast(0.75),
-            spread,
-        ),
-        Check::new(
-            "validation-margin",
-            "mean difference of the implicit rewards on held-out pairs",
-            dpo.margin,
-            "",
-            Expected::AtLeast(0.5),
-            spread,
-        ),
-        Check::new(
-            "gold-gain",
-            "gold reward of sampled answers, less the start's",
-            gold - start.sampled.gold,
-            "",
-            Expected::AtLeast(0.4),
-            spread,
-        ),
-        Check::new(
-            "collapse",
-            "gold reward with a small β and a high rate, less the start's",
-            collapse.worth.sampled.gold - start.sampled.gold,
-            "",
-            Expected::AtMost(-0.2),
-            spread,
-        ),
-    ]);
-    if let Some(ppo) = ppo {
-        checks.push(Check::new(
-            "reaches-ppo",
-            "gold reward of sampled answers, less PPO's",
-            gold - ppo.sampled.gold,
-            "",
-            Expected::AtLeast(-0.3),
-            spread,
-        ));
-    }
-    checks
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{correlation, tabular};
+    use super::correlation;
 
     #[test]
     fn correlation_is_of_deviations() {
         assert!((correlation(&[[1.0, 12.0], [2.0, 14.0], [3.0, 16.0]]) - 1.0).abs() < 1e-12);
         assert!((correlation(&[[1.0, 3.0], [2.0, 2.0], [3.0, 1.0]]) + 1.0).abs() < 1e-12);
         assert!(correlation(&[[0.0, 1.0], [1.0, 0.0], [2.0, 1.0]]).abs() < 1e-12);
-    }
-
-    #[test]
-    fn gradient_descent_finds_the_closed_form() {
-        for beta in [0.3, 0.5, 1.0] {
-            let [reference, _, closed, found] = tabular(beta);
-            assert!(
-                closed.iter().zip(&found).all(|(a, b)| (a - b).abs() < 1e-6),
-                "{beta}: {closed:?} {found:?}"
-            );
-            assert!(closed.iter().zip(&reference).any(|(a, b)| (a - b).abs() > 0.1));
-        }
     }
 }

@@ -2,6 +2,7 @@
 //! for leaving the reference the policy earns it by other means than were meant.
 
 mod checks;
+mod curve;
 
 use super::labels::{Comparison, comparisons};
 use super::preferences::{self, Preference, labels_agree, learn_rewards, relabelled, reward_model, rl_start};
@@ -24,8 +25,6 @@ use web_time::Instant;
 
 /// Tokens of the longest prompt.
 const MAX_PROMPT: usize = 12;
-/// Iterations of a mean of the curves.
-const WINDOW: usize = 5;
 /// Iterations at the end whose tokens the estimators of KL are compared on.
 const LAST: usize = 10;
 /// Answers of each iteration that are shown.
@@ -253,7 +252,7 @@ pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<
         exact,
         k1,
         k3,
-        gao: gao(&hacked.curve),
+        gao: curve::gao(&hacked.curve),
         models: kept.models,
         gold: [before.gold, after.gold],
         correct: [before.correct, after.correct],
@@ -381,36 +380,6 @@ async fn evaluate(course: &mut Course<'_>, policy: &ModelFolder, settings: &Sett
     Ok(Answered::mean(&golds))
 }
 
-/// The mean of one number over the points; not a number if there are none.
-fn mean(points: &[Point], of: impl Fn(&Point) -> f64) -> f64 {
-    points.iter().map(of).sum::<f64>() / points.len() as f64
-}
-
-/// Gold reward, proxy, KL and flattering words in a mean of [`WINDOW`] iterations.
-#[derive(Clone, Copy)]
-struct Smooth {
-    gold: f64,
-    proxy: f64,
-    kl: f64,
-    flattery: f64,
-}
-
-impl Smooth {
-    /// Of a run without iterations.
-    const NOTHING: Self = Self { gold: f64::NAN, proxy: f64::NAN, kl: f64::NAN, flattery: f64::NAN };
-}
-
-/// Running means of [`WINDOW`] iterations.
-fn windows(curve: &[Point]) -> Vec<Smooth> {
-    let smooth = |points: &[Point]| Smooth {
-        gold: mean(points, |p| p.answered.gold),
-        proxy: mean(points, |p| p.proxy),
-        kl: mean(points, |p| p.kl),
-        flattery: mean(points, |p| p.answered.flattery),
-    };
-    curve.windows(WINDOW.min(curve.len()).max(1)).map(smooth).collect()
-}
-
 /// The exact KL's mean and deviation, and the two estimates beside it, over all tokens. A token's estimate is
 /// drawn anew given all before it, so the differences are uncorrelated and their standard error is plain.
 fn estimates(iterations: &[Iteration]) -> ([f64; 2], [Estimate; 2]) {
@@ -428,26 +397,4 @@ fn estimates(iterations: &[Iteration]) -> ([f64; 2], [Estimate; 2]) {
         Estimate { mean, deviation, z: off / (spread / n.sqrt()) }
     };
     (moments(&exact), [KlEstimator::K1, KlEstimator::K3].map(estimate))
-}
-
-/// Least squares of the gold gained in d and −d ln d, on running means.
-fn gao(curve: &[Point]) -> Gao {
-    let means = windows(curve);
-    let Some(first) = means.first().copied() else { return Gao { alpha: 0.0, beta: 0.0, r2: 0.0 } };
-    let rows: Vec<[f64; 3]> = means
-        .iter()
-        .filter(|p| p.kl > 0.0)
-        .map(|p| {
-            let d = p.kl.sqrt();
-            [d, -d * d.ln(), p.gold - first.gold]
-        })
-        .collect();
-    let sum = |i: usize, j: usize| rows.iter().map(|r| r[i] * r[j]).sum::<f64>();
-    let determinant = sum(0, 0) * sum(1, 1) - sum(0, 1) * sum(0, 1);
-    let alpha = (sum(0, 2) * sum(1, 1) - sum(1, 2) * sum(0, 1)) / determinant;
-    let beta = (sum(1, 2) * sum(0, 0) - sum(0, 2) * sum(0, 1)) / determinant;
-    let middle = rows.iter().map(|r| r[2]).sum::<f64>() / rows.len() as f64;
-    let left: f64 = rows.iter().map(|r| (r[2] - alpha * r[0] - beta * r[1]).powi(2)).sum();
-    let all: f64 = rows.iter().map(|r| (r[2] - middle).powi(2)).sum();
-    Gao { alpha, beta, r2: 1.0 - left / all }
 }

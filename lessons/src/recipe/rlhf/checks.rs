@@ -1,6 +1,7 @@
 //! What lesson 6's runs must show, where their size suffices for it.
 
-use super::{Optimised, Smooth, windows};
+use super::Optimised;
+use super::curve::{Smooth, windows};
 use crate::check::{Check, Expected};
 use crate::recipe::preferences::Agreement;
 

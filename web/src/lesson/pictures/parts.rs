@@ -18,15 +18,24 @@ pub(super) fn in_turn<F>(figures: Shown<F>) -> Shown<F>
 where
     F: PartialEq + Send + Sync + 'static,
 {
-    let taken = RwSignal::new(figures.get_untracked());
+    let turn = turns(Box::new(move || figures.track()));
+    Memo::new(move |_| {
+        turn.track();
+        figures.get_untracked()
+    })
+}
+
+/// Changes a task after what `track` follows.
+fn turns(track: Box<dyn Fn() + Send + Sync>) -> RwSignal<()> {
+    let turn = RwSignal::new(());
     Effect::new(move |_| {
-        let figures = figures.get();
+        track();
         spawn_local(async move {
             browser::next_task().await;
-            taken.try_set(figures);
+            turn.try_set(());
         });
     });
-    Memo::new(move |_| taken.get())
+    turn
 }
 
 /// A card with a heading, what it is compared with, and its picture.

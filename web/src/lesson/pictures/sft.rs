@@ -158,7 +158,7 @@ fn Weights(store: LessonStore) -> impl IntoView {
                 "mask the prompt"
             </label>
             <Strip label="A pair of the training data; under each token its weight in the loss" cells />
-            <p class="note" data-testid="weights-sum">{move || { let (n, of) = counted(); format!("{n} of {of} tokens are learned; each counts 1/{n} of this pair’s mean. Filled tokens are learned, the others only read.") }}</p>
+            <p class="note" data-testid="weights-sum">{move || { let (n, of) = counted(); format!("{n} of {of} tokens are learned; in a step, every learned token of all its pairs counts alike. Filled tokens are learned, the others only read.") }}</p>
             <Stepper what="pair" index count=Signal::derive(move || pairs.with(Vec::len)) />
         </Card>
     }

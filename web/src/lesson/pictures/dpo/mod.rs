@@ -197,7 +197,7 @@ fn Beside(figures: Shown<Figures>) -> impl IntoView {
                         </table>
                     </div>
                     <p class="note">{format!(
-                        "By its own numbers the last run looks almost as well: on held-out pairs its accuracy is {:.0}\u{a0}% and its margin {:.2}, against {:.0}\u{a0}% and {:.2} of the run that works. {} In memory: DPO needs the policy and the reference, PPO four models.",
+                        "By its own numbers the last run looks almost as good: on held-out pairs its accuracy is {:.0}\u{a0}% and its margin {:.2}, against {:.0}\u{a0}% and {:.2} of the run that works. {} In memory: DPO needs the policy and the reference, PPO four models.",
                         100.0 * f.collapse.accuracy, f.collapse.margin, 100.0 * f.dpo.accuracy, f.dpo.margin,
                         f.dpo.agrees_with_reward_model.map_or_else(String::new, |a| format!("The implicit reward agrees with the learned reward model on {:.0}\u{a0}% of them.", 100.0 * a)),
                     )}</p>

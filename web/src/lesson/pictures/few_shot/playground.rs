@@ -91,7 +91,7 @@ pub(super) fn Playground(store: LessonStore) -> impl IntoView {
             </div>
             <div class="ask-row"><ModelChoice store role /></div>
             <Show when=move || task.get() != Task::Rule>
-                <Number label="different words or kinds in the list (fewer: burstier)" value=items choices=&[1, 2, 3, 5, 8] />
+                <Number label="different words in the list (fewer: burstier; kinds to sort: 3 at most)" value=items choices=&[1, 2, 3, 5, 8] />
             </Show>
             <div class="ask-row">
                 <button type="button" class="main" data-testid="ask-shots" disabled=move || asking.get() on:click=move |_| ask()>"Ask with 0, 1, 2, 4, 8 examples"</button>

@@ -318,7 +318,7 @@ fn backward_row(walk: &Walk, visit: &Visit, step: &GradStep) -> impl IntoView + 
         <table class="mono">
             <tbody>
                 <tr><th scope="row">"largest share, e^(s − m − ln ℓ)"</th><td><b>{show(share)}</b></td></tr>
-                <tr><th scope="row">"largest dS = P ∘ (dO·V − δ)"</th><td><b>{show(grad)}</b></td></tr>
+                <tr><th scope="row">"largest gradient of a score: share × (dO · v − δ)"</th><td><b>{show(grad)}</b></td></tr>
             </tbody>
         </table>
         {sums.collect_view()}

@@ -120,10 +120,10 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
             <LineChart title="The judge learns" picture=judge
                 axes=Axes { x: "step of the reward model", y: "accuracy on the batch", log_x: false, log_y: false } />
         </Card>
-        <Card title="What the judge says, and what is true" aside="two runs of PPO: with and without a charge for KL">
+        <Card title="What the judge says, and what is true" aside="two runs of PPO: with a charge for KL, and without it and with larger steps">
             <div class="two">
                 <LineChart title="What the judge says" picture=score empty="PPO has not begun."
-                    axes=Axes { x: "PPO iteration", y: "reward model’s score", log_x: false, log_y: false } />
+                    axes=Axes { x: "PPO iteration", y: "reward model’s score, deviations of the first iteration", log_x: false, log_y: false } />
                 <LineChart title="What is true" picture=truth empty="PPO has not begun."
                     axes=Axes { x: "PPO iteration", y: "gold reward", log_x: false, log_y: false } />
             </div>
@@ -182,7 +182,7 @@ fn Turn(figures: Shown<Figures>) -> impl IntoView {
                     color: 1,
                 },
                 Series {
-                    name: "d(α − β ln d)".into(),
+                    name: "d(a − b ln d)".into(),
                     points: form(f.gao, &f.hacked),
                     stroke: Stroke::Dashed,
                     color: 5,
@@ -196,7 +196,7 @@ fn Turn(figures: Shown<Figures>) -> impl IntoView {
             <LineChart title="It rises, turns and falls" picture
                 empty="After the run: the true reward against √KL, with the form of Gao et al. 2022."
                 axes=Axes { x: "distance d = √KL, KL in nats an answer", y: "gold reward gained", log_x: false, log_y: false } />
-            {or_waiting(figures, "", |f| view! { <p class="note">{format!("Gao’s form, fitted to the run without a charge, explains {:.0}\u{a0}% of the variance (α {:.2}, β {:.2}).", 100.0 * f.gao.r2, f.gao.alpha, f.gao.beta)}</p> })}
+            {or_waiting(figures, "", |f| view! { <p class="note">{format!("Gao’s form, fitted to the run without a charge, explains {:.0}\u{a0}% of the variance (a {:.2}, b {:.2}).", 100.0 * f.gao.r2, f.gao.alpha, f.gao.beta)}</p> })}
         </Card>
     }
 }

@@ -92,12 +92,15 @@ fn picture(f: &Figures, guess: Option<f64>) -> impl IntoView + use<> {
     let off = |v: f64| 100.0 * (v / measured - 1.0);
     let said = match guess {
         Some(g) => format!(
-            "Your guess was off by {:+.1} %, the law’s prediction by {:+.1} %. The bar is the law’s 95 % interval.",
+            "Your guess was off by {:+.1} %, the law’s prediction by {:+.1} %. The bar is meant to hold 95 %; with so few runs it is rather too narrow.",
             off(g),
             off(p.loss)
         ),
         None => {
-            format!("The law’s prediction was off by {:+.1} %. The bar is its 95 % interval.", off(p.loss))
+            format!(
+                "The law’s prediction was off by {:+.1} %. The bar is meant to hold 95 %; with so few runs it is rather too narrow.",
+                off(p.loss)
+            )
         }
     };
     view! {

@@ -142,7 +142,7 @@ fn Fit(figures: Shown<Figures>) -> impl IntoView {
                             </tbody>
                         </table>
                     </div>
-                    <p class="note">{format!("Small type: 95 % intervals of the bootstrap. The text’s true entropy is {:.3} nats a token: the row “E known” holds E there. A smaller E with smaller exponents fits almost as well, which is why its interval is wide. The published constants are of other text and other tokens.", f.floor)}</p>
+                    <p class="note">{format!("Small type: the middle 95 % of the bootstrap’s fits. The text’s true entropy is {:.3} nats a token: the row “E known” holds E there. A smaller E with smaller exponents fits almost as well, which is why its interval is wide. The published constants are of other text and other tokens.", f.floor)}</p>
                 }
             })}
         </Card>

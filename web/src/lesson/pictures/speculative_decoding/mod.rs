@@ -102,8 +102,8 @@ fn PerCall(figures: Shown<Figures>) -> impl IntoView {
     view! {
         <Card title="Tokens for each call of the target" aside="dots counted, dashes (1 − αᴷ⁺¹)/(1 − α)">
             <div class="tabs" role="group" aria-label="Temperature">
-                <button type="button" aria-pressed=move || sampled.get().to_string() on:click=move |_| sampled.set(true)>"sampled, T = 1"</button>
-                <button type="button" aria-pressed=move || (!sampled.get()).to_string() on:click=move |_| sampled.set(false)>"greedy, T = 0"</button>
+                <button type="button" aria-pressed=move || sampled.get().to_string() on:click=move |_| sampled.set(true)>"sampled, temperature 1"</button>
+                <button type="button" aria-pressed=move || (!sampled.get()).to_string() on:click=move |_| sampled.set(false)>"greedy, temperature 0"</button>
             </div>
             <LineChart title="Tokens for each call of the target" picture
                 empty="After the run: how many tokens one call of the target yields."
