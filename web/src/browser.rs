@@ -51,7 +51,7 @@ pub(crate) fn reduced_motion() -> bool {
     query.ok().flatten().is_some_and(|q| q.matches())
 }
 
-/// Calls `tell` with whether the element is in sight, now and at every change; with `true` where no browser can say.
+/// Calls `tell` with whether the element is in sight, now and at every change; with `true` where the browser cannot say.
 pub(crate) fn watch_sight(element: &Element, tell: impl Fn(bool) + 'static) {
     let tell = Rc::new(tell);
     let told = tell.clone();

@@ -16,7 +16,7 @@ pub(super) fn within(points: &[(i32, i32)], [from, to]: [(i32, i32); 2]) -> usiz
 }
 
 /// How wide the columns of paths of so many points have to be, on `room` pixels: `least`, or more where there are many.
-/// (A browser without a GPU needs some ten microseconds for a point, and all are drawn anew with each change.)
+/// (A browser without a GPU needs a few microseconds for a point, and all are drawn anew with each change.)
 pub(super) fn column(points: impl Iterator<Item = usize>, room: i32, least: i32) -> i32 {
     let each = 2 * (room / least).max(1) as usize;
     let all: usize = points.map(|n| n.min(each)).sum();
@@ -40,7 +40,7 @@ pub(super) fn columns(points: &[(i32, i32)], wide: i32) -> Vec<(i32, i32)> {
 }
 
 /// A path in pieces that overlap by one line, so that no joint is lost. (Without a GPU a browser fills one outline of a
-/// thousand edges in three times the time that it takes for a hundred small ones.)
+/// thousand edges in two to three times the time that it takes for a hundred small ones.)
 pub(super) fn pieces(path: &[(i32, i32)]) -> impl Iterator<Item = &[(i32, i32)]> {
     (0..path.len().saturating_sub(1))
         .step_by(PIECE)

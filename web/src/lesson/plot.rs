@@ -150,7 +150,7 @@ fn marks((low, high): (f64, f64), log: bool, room: usize, least: f64) -> Vec<(f6
         }
     }
     // On a bent axis equal steps crowd together towards its end.
-    let apart = if log { 0.7 * (high - low) / room.max(1) as f64 } else { 0.0 };
+    let gap = if log { 0.7 * (high - low) / room.max(1) as f64 } else { 0.0 };
     let (low, high) = if log { (10_f64.powf(low), 10_f64.powf(high)) } else { (low, high) };
     let step = nice_step(high - low, room).max(least);
     let first = (low / step).ceil() as i64;
@@ -158,7 +158,7 @@ fn marks((low, high): (f64, f64), log: bool, room: usize, least: f64) -> Vec<(f6
     let mut marks: Vec<(f64, String)> = Vec::new();
     for value in (first..=last).map(|i| i as f64 * step) {
         let place = bend(value, log);
-        if marks.last().is_none_or(|m| place - m.0 >= apart) {
+        if marks.last().is_none_or(|m| place - m.0 >= gap) {
             marks.push((place, number(value, step)));
         }
     }

@@ -34,7 +34,7 @@ impl Canvas {
             canvas.set_width(width);
             canvas.set_height(height);
         }
-        // At the width of a curve nobody can tell it from a round one, which costs several times as much.
+        // At the width of a curve nobody can tell it from a round one, which costs up to three times as much where there is no GPU.
         context.set_line_join("bevel");
         let inner = CanvasBackend::with_canvas_object(canvas.clone())?;
         Some(Self { inner, context, measured: measured.clone() })

@@ -90,19 +90,11 @@ fn picture(f: &Figures, guess: Option<f64>) -> impl IntoView + use<> {
         }
     };
     let off = |v: f64| 100.0 * (v / measured - 1.0);
-    let said = match guess {
-        Some(g) => format!(
-            "Your guess was off by {:+.1} %, the law’s prediction by {:+.1} %. The bar is meant to hold 95 %; with so few runs it is rather too narrow.",
-            off(g),
-            off(p.loss)
-        ),
-        None => {
-            format!(
-                "The law’s prediction was off by {:+.1} %. The bar is meant to hold 95 %; with so few runs it is rather too narrow.",
-                off(p.loss)
-            )
-        }
-    };
+    let yours = guess.map_or(String::new(), |g| format!("Your guess was off by {:+.1} %. ", off(g)));
+    let said = format!(
+        "{yours}The law’s prediction was off by {:+.1} %. The bar is meant to hold 95 %; with so few runs it is rather too narrow.",
+        off(p.loss)
+    );
     view! {
         <svg class="picture" viewBox="0 0 500 116" role="img" tabindex="0" aria-label=label>
             <line class="axis" x1="10" x2="490" y1="50" y2="50"></line>
