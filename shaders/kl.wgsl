@@ -1,9 +1,18 @@
-// KL(softmax(policy) ‖ softmax(reference)), one row a workgroup (core/src/ops/kl.rs).
+// KL(softmax(policy) ‖ softmax(reference)), and what its estimates k1 and k3 are on average and vary by, one row a
+// workgroup (core/src/ops/kl.rs).
 const THREADS: u32 = 32u;
 
 @group(0) @binding(0) var<storage, read> policy: array<f32>;
 @group(0) @binding(1) var<storage, read> reference: array<f32>;
-@group(0) @binding(2) var<storage, read_write> kl: array<f32>;
+@group(0) @binding(2) var<storage, read_write> exact: array<f32>;
+@group(0) @binding(3) var<storage, read_write> k1_variance: array<f32>;
+@group(0) @binding(4) var<storage, read_write> k3_mean: array<f32>;
+@group(0) @binding(5) var<storage, read_write> k3_variance: array<f32>;
+
+// k1 of a token, and k3 if it is not rare.
+fn estimates(logp: f32, log_rho: f32) -> vec2f {
+    return vec2f(-log_rho, select(0.0, exp(log_rho) - 1.0 - log_rho, logp >= LOG_RARE));
+}
 
 @compute @workgroup_size(32)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
@@ -23,13 +32,23 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     }
     p += log(sum_all(thread, sums.x));
     q += log(sum_all(thread, sums.y));
-    var total = 0.0;
+    var means = vec2f();
     for (var i = thread; i < V; i += THREADS) {
         let logp = policy[at + i] - p;
-        total += exp(logp) * (logp - (reference[at + i] - q));
+        means += exp(logp) * estimates(logp, reference[at + i] - q - logp);
     }
-    total = sum_all(thread, total);
+    means = vec2f(sum_all(thread, means.x), sum_all(thread, means.y));
+    var variances = vec2f();
+    for (var i = thread; i < V; i += THREADS) {
+        let logp = policy[at + i] - p;
+        let off = estimates(logp, reference[at + i] - q - logp) - means;
+        variances += exp(logp) * off * off;
+    }
+    variances = vec2f(sum_all(thread, variances.x), sum_all(thread, variances.y));
     if thread == 0u && row < ROWS {
-        kl[row] = total;
+        exact[row] = means.x;
+        k1_variance[row] = variances.x;
+        k3_mean[row] = means.y;
+        k3_variance[row] = variances.y;
     }
 }

@@ -43,10 +43,38 @@ fn log_sum_exp<F: Real>(logits: &[F]) -> F {
     max + logits.iter().map(|&x| (x - max).expo()).sum::<F>().ln()
 }
 
-/// `KL(π ‖ π_ref) = Σ π (ln π − ln π_ref)` of two rows of logits, in nats: no estimate.
-pub fn kl<F: Real>(policy: &[F], reference: &[F]) -> F {
-    let (p, q) = (log_sum_exp(policy), log_sum_exp(reference));
-    policy.iter().zip(reference).map(|(&a, &b)| (a - p).expo() * ((a - p) - (b - q))).sum()
+/// What [`KlEstimator`]'s estimates are on average, and by how much they vary: exact, over all tokens that the
+/// policy may draw.
+#[derive(Clone, Copy, Debug)]
+pub struct KlMoments<F> {
+    /// `KL(π ‖ π_ref) = Σ π (ln π − ln π_ref)`, in nats: k1's mean.
+    pub kl: F,
+    /// Var\[k1\], in nats².
+    pub k1_variance: F,
+    /// The mean of k3 where the token is not rare, and of 0 where it is: with no token rare, the KL again.
+    pub k3_mean: F,
+    /// The variance of the same.
+    pub k3_variance: F,
+}
+
+impl<F: Real> KlMoments<F> {
+    /// Of two rows of logits. A token is rare if π is below `rare`. k3 has to do without those: its mean and its
+    /// variance may be made by tokens that no sample holds, where π_ref²/π is huge.
+    pub fn of(policy: &[F], reference: &[F], rare: F) -> Self {
+        let (p, q) = (log_sum_exp(policy), log_sum_exp(reference));
+        let logs = || policy.iter().zip(reference).map(|(&a, &b)| (a - p, b - q));
+        let mean = |of: &dyn Fn(F, F) -> F| logs().map(|(p, q)| p.expo() * of(p, q)).sum::<F>();
+        let rare = rare.ln();
+        let common = |p: F, q: F| if p >= rare { KlEstimator::K3.of(p, q) } else { F::zero() };
+        let (kl, k3_mean) = (mean(&|p, q| p - q), mean(&common));
+        let square = |x: F| x * x;
+        Self {
+            kl,
+            k1_variance: mean(&|p, q| square(p - q - kl)),
+            k3_mean,
+            k3_variance: mean(&|p, q| square(common(p, q) - k3_mean)),
+        }
+    }
 }
 
 /// `−Σ π ln π` of a row of logits, in nats.
@@ -131,4 +159,32 @@ pub fn value_loss<F: Real>(value: F, old: F, target: F, clip: F) -> Clipped<F> {
     let active = bound * bound > free * free;
     let loss = F::of(0.5) * (free * free).max(bound * bound);
     Clipped { loss, slope: if active { F::zero() } else { free }, active }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::KlMoments;
+
+    /// π is .7, .2, .1 and π_ref .3, .3, .4.
+    fn moments(rare: f64) -> KlMoments<f64> {
+        KlMoments::of(&[0.7f64, 0.2, 0.1].map(f64::ln), &[0.3f64, 0.3, 0.4].map(f64::ln), rare)
+    }
+
+    #[test]
+    fn both_estimates_are_right_on_average() {
+        let all = moments(0.0);
+        let kl = 0.7 * (7.0f64 / 3.0).ln() + 0.2 * (2.0f64 / 3.0).ln() + 0.1 * 0.25f64.ln();
+        assert!((all.kl - kl).abs() < 1e-15 && (all.k3_mean - kl).abs() < 1e-15, "{all:?}, KL {kl}");
+    }
+
+    #[test]
+    fn rare_tokens_count_for_nothing() {
+        let k3 = [3.0 / 7.0, 1.5].map(|u: f64| u - 1.0 - u.ln());
+        let mean = 0.7 * k3[0] + 0.2 * k3[1];
+        let square = 0.7 * k3[0].powi(2) + 0.2 * k3[1].powi(2);
+        let found = moments(0.15);
+        assert!((found.k3_mean - mean).abs() < 1e-15, "{found:?}, expected {mean}");
+        assert!((found.k3_variance - (square - mean * mean)).abs() < 1e-15, "{found:?}");
+        assert_eq!(found.k1_variance, moments(0.0).k1_variance);
+    }
 }

@@ -15,7 +15,7 @@ pub use average::Average;
 pub use cost::{Activations, StepCost, step_cost};
 pub use example::{Example, sft_step};
 pub use pace::Pace;
-pub use ppo::{Answer, Iteration, ModelBytes, Ppo, PpoConfig, TokenNumbers, Update};
+pub use ppo::{Answer, Iteration, ModelBytes, Ppo, PpoConfig, RARE, TokenNumbers, Update};
 pub use schedule::learning_rate;
 pub use trainer::{Measured, Trainer, TrainerTensors};
 pub use tuner::{Objective, Reference, Tuned, Tuner, Tuning};

@@ -42,7 +42,10 @@ fn kl([b, t, width, vocab]: [usize; 4]) -> Case {
     let mut case = Build::new(format!("kl B={b} T={t} width={width} V={vocab}"));
     let shape = [b, t, width];
     let reads = [case.scaled("policy", &shape, 2.0), case.scaled("reference", &shape, 2.0)];
-    case.makes(Kl { vocab }, &reads, move |r| vec![Float(reference::kl(r[0].f(), r[1].f(), width, vocab))])
+    let rare = 0.02;
+    case.makes(Kl { vocab, rare }, &reads, move |r| {
+        reference::kl(r[0].f(), r[1].f(), [width, vocab], rare).map(Float).to_vec()
+    })
 }
 
 fn entropy([b, t, width, vocab]: [usize; 4]) -> Case {

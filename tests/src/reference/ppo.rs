@@ -6,13 +6,22 @@ fn softmax(row: &[f64], vocab: usize) -> Vec<f64> {
     row[..vocab].iter().map(|x| x.exp() / total).collect()
 }
 
-/// Σ p ln(p/q), row by row.
-pub fn kl(p: &[f64], q: &[f64], width: usize, vocab: usize) -> Vec<f64> {
+/// Mean and variance under p of ln(p/q), and of q/p − 1 − ln(q/p) with 0 where p is below `rare`, row by row.
+pub fn kl(p: &[f64], q: &[f64], [width, vocab]: [usize; 2], rare: f64) -> [Vec<f64>; 4] {
     let row = |(p, q): (&[f64], &[f64])| {
         let (p, q) = (softmax(p, vocab), softmax(q, vocab));
-        (0..vocab).map(|i| p[i] * (p[i] / q[i]).ln()).sum()
+        let ratio = |i: usize| q[i] / p[i];
+        let moments = |of: &dyn Fn(usize) -> f64| {
+            let mean = |power| (0..vocab).map(|i| p[i] * of(i).powi(power)).sum::<f64>();
+            [mean(1), mean(2) - mean(1).powi(2)]
+        };
+        let [k1, k1_variance] = moments(&|i| -ratio(i).ln());
+        let k3 = |i| if p[i] < rare { 0.0 } else { ratio(i) - 1.0 - ratio(i).ln() };
+        let [k3, k3_variance] = moments(&k3);
+        [k1, k1_variance, k3, k3_variance]
     };
-    p.chunks(width).zip(q.chunks(width)).map(row).collect()
+    let rows: Vec<_> = p.chunks(width).zip(q.chunks(width)).map(row).collect();
+    [0, 1, 2, 3].map(|i| rows.iter().map(|row| row[i]).collect())
 }
 
 /// −Σ p ln p, row by row.

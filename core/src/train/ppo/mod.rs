@@ -14,7 +14,7 @@ mod plans;
 mod report;
 
 pub use config::PpoConfig;
-pub use report::{Answer, Iteration, TokenNumbers, Update};
+pub use report::{Answer, Iteration, RARE, TokenNumbers, Update};
 
 use super::learning_rate;
 use super::plans::update_plan;
@@ -317,7 +317,9 @@ impl Ppo {
     async fn judged(&mut self, prompts: &[Vec<u32>], answers: &[Vec<u32>]) -> Result<Vec<Answer>> {
         let (n, t) = (prompts.len(), self.width());
         let [logp, values] = [self.buffer("ppo.logp", n * t).await?, self.buffer("ppo.values", n * t).await?];
-        let [ref_logp, kl] = [self.node("ref_logp").await?, self.node("kl").await?];
+        let [ref_logp, kl] = [self.node("ref_logp").await?, self.node("kl.exact").await?];
+        let k1_variance = self.node("kl.k1_variance").await?;
+        let [k3_mean, k3_variance] = [self.node("kl.k3_mean").await?, self.node("kl.k3_variance").await?];
         let [entropy, rewards] = [self.node("entropy").await?, self.node("told.rewards").await?];
         let [advantages, scores] = [self.node("advantages").await?, self.node("told.score").await?];
         let answer = |(i, (prompt, answer)): (usize, (&Vec<u32>, &Vec<u32>))| {
@@ -327,6 +329,9 @@ impl Ppo {
                 logp: logp[first + j],
                 ref_logp: ref_logp[first + j],
                 kl: kl[first + j],
+                k1_variance: k1_variance[first + j],
+                k3_mean: k3_mean[first + j],
+                k3_variance: k3_variance[first + j],
                 entropy: entropy[first + j],
                 reward: rewards[first + j],
                 value: values[first + j],

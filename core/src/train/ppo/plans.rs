@@ -1,6 +1,7 @@
 //! The plans of an iteration: what the four models say of the answers, and an update of the two that learn.
 
 use super::PpoConfig;
+use super::report::RARE;
 use crate::Result;
 use crate::graph::{Plan, Spec, Tape, Value};
 use crate::model::{Gpt, Params};
@@ -54,7 +55,7 @@ pub(super) fn score_plan(config: &PpoConfig, layout: &Layout, sizes: Sizes) -> R
     tape.push1("entropy", ops::Entropy { vocab }, &[policy])?;
     let reference = tempered(&mut tape, REFERENCE, &reference, tokens, config)?;
     let ref_logp = tape.push("ref_logp", ops::LogProb { vocab }, &[reference, targets])?[0];
-    tape.push1("kl", ops::Kl { vocab }, &[policy, reference])?;
+    tape.push("kl", ops::Kl { vocab, rare: RARE }, &[policy, reference])?;
     let scores = reward.scores(&mut tape, tokens)?;
     let values = value.scores(&mut tape, tokens)?;
 
@@ -76,8 +77,18 @@ pub(super) fn score_plan(config: &PpoConfig, layout: &Layout, sizes: Sizes) -> R
 }
 
 /// Nodes of the score plan that can be read after a run, beside its buffers.
-pub(super) const KEPT: [&str; 7] =
-    ["ref_logp", "kl", "entropy", "reward.scores", "told.rewards", "told.score", "advantages"];
+pub(super) const KEPT: [&str; 10] = [
+    "ref_logp",
+    "kl.exact",
+    "kl.k1_variance",
+    "kl.k3_mean",
+    "kl.k3_variance",
+    "entropy",
+    "reward.scores",
+    "told.rewards",
+    "told.score",
+    "advantages",
+];
 
 /// The next scalars, a minibatch, and the policy's gradients on it.
 pub(super) fn policy_plan(config: &PpoConfig, layout: &Layout, sizes: Sizes) -> Result<Plan> {

@@ -4,6 +4,10 @@ use super::PpoConfig;
 use crate::objective::ppo::KlEstimator;
 use serde::{Deserialize, Serialize};
 
+/// Tokens less probable than this are left out where k3 is held against its exact mean. What they add to it, a
+/// sample of a few thousand tokens cannot show.
+pub const RARE: f64 = 1e-3;
+
 /// One token of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TokenNumbers {
@@ -15,6 +19,12 @@ pub struct TokenNumbers {
     pub ref_logp: f32,
     /// The exact KL of the two distributions it was drawn from, in nats.
     pub kl: f32,
+    /// What k1 varies by there, in nats².
+    pub k1_variance: f32,
+    /// The exact mean of k3 there, tokens below [`RARE`] counted as 0.
+    pub k3_mean: f32,
+    /// What that varies by, in nats².
+    pub k3_variance: f32,
     /// The policy's entropy there, in nats.
     pub entropy: f32,
     /// Its reward: the charge for KL, and at the last token the score.
