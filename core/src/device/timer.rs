@@ -28,8 +28,12 @@ pub struct Timing {
     pub clock: Clock,
 }
 
-/// Times `program`: `repetitions` runs after one to warm up. `fence` is something small to read, of a buffer
-/// that the program writes or not: it is read for the wall clock, to know that the program has ended.
+/// What is measured lasts this many seconds at least, in so many runs at most: browsers' clocks go in steps of 0.1 ms.
+const LEAST: f64 = 0.01;
+const MOST: f64 = 100.0;
+
+/// Times `program`: the median of `repetitions`, each of as many runs as a clock can tell. `fence` is something small to
+/// read, of a buffer that the program writes or not: it is read for the wall clock, to know that the runs have ended.
 ///
 /// # Errors
 /// Those of the device.
@@ -39,24 +43,28 @@ pub async fn time(
     fence: &Source,
     repetitions: usize,
 ) -> Result<Timing> {
-    device.submit(&[program])?;
-    device.read(fence.clone()).await?;
-    let (mut seconds, mut clock) = (Vec::new(), Clock::Timestamps);
+    // What is done once has been done after the first.
+    once(device, program, fence, 1).await?;
+    let Timing { seconds, clock } = once(device, program, fence, 1).await?;
+    let runs = (LEAST / seconds.max(LEAST / MOST)).ceil() as usize;
+    let mut found = Vec::new();
     for _ in 0..repetitions.max(1) {
-        if clock == Clock::Timestamps {
-            match device.timestamps(program).await? {
-                Some(time) => {
-                    seconds.push(time);
-                    continue;
-                }
-                None => clock = Clock::Wall,
-            }
-        }
-        let start = Instant::now();
-        device.submit(&[program])?;
-        device.read(fence.clone()).await?;
-        seconds.push(start.elapsed().as_secs_f64());
+        found.push(once(device, program, fence, runs).await?.seconds);
     }
-    seconds.sort_unstable_by(f64::total_cmp);
-    Ok(Timing { seconds: seconds[seconds.len() / 2], clock })
+    found.sort_unstable_by(f64::total_cmp);
+    Ok(Timing { seconds: found[found.len() / 2], clock })
+}
+
+/// Seconds a run, over so many.
+async fn once(device: &mut dyn Device, program: Program, fence: &Source, runs: usize) -> Result<Timing> {
+    if let Some(mut seconds) = device.timestamps(program).await? {
+        for _ in 1..runs {
+            seconds += device.timestamps(program).await?.unwrap_or_default();
+        }
+        return Ok(Timing { seconds: seconds / runs as f64, clock: Clock::Timestamps });
+    }
+    let start = Instant::now();
+    device.submit(&vec![program; runs])?;
+    device.read(fence.clone()).await?;
+    Ok(Timing { seconds: start.elapsed().as_secs_f64() / runs as f64, clock: Clock::Wall })
 }

@@ -148,9 +148,11 @@ pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<
     let best = best(&drafts, &trials, target.config.parameters());
     course.stage("the clock, with and without a draft").await?;
     let prompt = &prompts[..settings.timed.min(prompts.len())];
+    let plain = trials::alone(course, &target, prompt, settings).await?;
     let (mut clock, mut walks) = (Vec::new(), Vec::new());
     for draft in &drafts {
-        let (times, written) = trials::clock(course, &target, draft, &trials, prompt, settings).await?;
+        let (times, written) =
+            trials::clock(course, &target, (draft, plain), &trials, prompt, settings).await?;
         clock.extend(times);
         walks.extend(written);
     }

@@ -174,11 +174,46 @@ pub(super) async fn trials(
     Ok(trials)
 }
 
-/// Times the target alone and with the draft, prompt by prompt; and keeps one story's rounds at T = 1 for each K.
+/// The one in the middle: a single one that was disturbed does not count.
+fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_unstable_by(f64::total_cmp);
+    numbers.get(numbers.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+fn greedy(settings: &Settings) -> SampleConfig {
+    SampleConfig { max_tokens: settings.max_tokens, temperature: 0.0, ..SampleConfig::default() }
+}
+
+/// Seconds a token of the target alone: the median prompt's.
+pub(super) async fn alone(
+    course: &mut Course<'_>,
+    target: &ModelFolder,
+    prompts: &[Vec<u32>],
+    settings: &Settings,
+) -> Result<f64> {
+    let mut device = course.take_device()?;
+    let (params, greedy) = (put(&mut *device, "params", target)?, greedy(settings));
+    let generator = Generator::new(&mut *device, &target.config, &params)?;
+    // The first run is not timed: whatever is done once has then been done.
+    generator.generate(&mut *device, &prompts[0], &greedy, None).await?;
+    let mut seconds = Vec::new();
+    for (i, prompt) in prompts.iter().enumerate() {
+        let start = Instant::now();
+        generator.generate(&mut *device, prompt, &greedy, None).await?;
+        seconds.push(start.elapsed().as_secs_f64() / settings.max_tokens as f64);
+        course.progress(i as u64, prompts.len() as u64).await?;
+    }
+    generator.release(&mut *device);
+    course.put_back(device);
+    Ok(median(seconds))
+}
+
+/// Times the target with the draft, prompt by prompt, beside `plain` seconds a token without; and keeps one story's
+/// rounds at T = 1 for each K.
 pub(super) async fn clock(
     course: &mut Course<'_>,
     target: &ModelFolder,
-    draft: &Drafted,
+    (draft, plain): (&Drafted, f64),
     trials: &[Trial],
     prompts: &[Vec<u32>],
     settings: &Settings,
@@ -186,42 +221,28 @@ pub(super) async fn clock(
     let mut device = course.take_device()?;
     let (params, drafted) =
         (put(&mut *device, "params", target)?, put(&mut *device, "draft.params", &draft.folder)?);
-    let greedy =
-        SampleConfig { max_tokens: settings.max_tokens, temperature: 0.0, ..SampleConfig::default() };
-    let tokens = (prompts.len() * settings.max_tokens) as f64;
-    let generator = Generator::new(&mut *device, &target.config, &params)?;
-    // The first run is not timed: whatever is done once has then been done.
-    generator.generate(&mut *device, &prompts[0], &greedy, None).await?;
-    let mut plain = 0.0;
-    for prompt in prompts {
-        let start = Instant::now();
-        generator.generate(&mut *device, prompt, &greedy, None).await?;
-        plain += start.elapsed().as_secs_f64() / tokens;
-        course.progress(0, settings.proposals.len() as u64).await?;
-    }
-    generator.release(&mut *device);
-
+    let greedy = greedy(settings);
     let (mut clock, mut walks) = (Vec::new(), Vec::new());
     for (i, &proposals) in settings.proposals.iter().enumerate() {
         let shape = SpeculatorShape { batch: 1, proposals, residual: true };
         let models = [(&target.config, &params), (&draft.folder.config, &drafted)];
         let speculator = Speculator::new(&mut *device, models[0], models[1], shape)?;
         speculator.generate(&mut *device, &prompts[0], &greedy, None).await?;
-        let mut speculative = 0.0;
+        let mut seconds = Vec::new();
         for prompt in prompts {
             let start = Instant::now();
             speculator.generate(&mut *device, prompt, &greedy, None).await?;
-            speculative += start.elapsed().as_secs_f64() / tokens;
+            seconds.push(start.elapsed().as_secs_f64() / settings.max_tokens as f64);
             course.progress(i as u64, settings.proposals.len() as u64).await?;
         }
+        let speculative = median(seconds);
         let sampled = SampleConfig { temperature: 1.0, seed: course.seed, ..greedy.clone() };
         speculator.begin(&mut *device, &prompts[..1], &sampled, None)?;
         let mut rounds = Vec::new();
         while let Some(round) = speculator.round(&mut *device, 0).await? {
             rounds.push(round);
         }
-        let calls = (rounds.len() * proposals).max(1) as f64;
-        let cost = rounds.iter().map(|r| r.seconds[0]).sum::<f64>() / calls / plain;
+        let cost = median(rounds.iter().map(|r| r.seconds[0] / proposals as f64 / plain).collect());
         let own =
             trials.iter().find(|t| t.draft == draft.name && t.proposals == proposals && t.temperature == 0.0);
         let alpha = own.map_or(0.0, |t| t.acceptance);
