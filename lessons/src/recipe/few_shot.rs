@@ -341,7 +341,10 @@ fn checks(size: Size, settings: &Settings, learners: &[Learner]) -> Vec<Check> {
         });
         checks.push(Check::new(
             &format!("below-bayes-{}", run_name(settings, n, learner.n_embd)),
-            "how far the best accuracy lies above the best possible, less 3.5 standard errors",
+            &format!(
+                "{} model: how far its accuracy lies above the best possible at most, less 3.5 standard errors",
+                run_name(settings, n, learner.n_embd)
+            ),
             above.fold(f64::NEG_INFINITY, f64::max),
             "",
             Expected::AtMost(1e-9),

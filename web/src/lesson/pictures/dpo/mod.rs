@@ -9,6 +9,7 @@ use super::super::knob::{Control, Knob, Numbers};
 use super::super::plot::{Axes, Level, Picture, Series};
 use super::curves::Curves;
 use super::parts::{Card, Shown, bar, means, or_waiting};
+use crate::format::typeset;
 use gradus_lessons::recipe::Role;
 use gradus_lessons::recipe::dpo::{Figures, Worth};
 use leptos::prelude::*;
@@ -38,12 +39,16 @@ pub(super) const KNOBS: &[Knob] = &[
             max: 0.01,
             whole: false,
             log: true,
-            usual: [0.0003, 0.0003, 0.0003],
+            usual: [0.0002, 0.0002, 0.0002],
             marks: &[("breaks it", 0.003)],
         }),
         hint: "Too high, and the answers fall apart while the margin grows.",
     },
 ];
+
+/// The two runs, as the learner reads them.
+const FIRST: &str = "DPO, first run";
+const SECOND: &str = "DPO, small β, high rate";
 
 /// What the recipe begins from.
 pub(super) const NEEDS: &[Role] = &[Role::Base, Role::RlStart, Role::Reward, Role::Ppo];
@@ -52,62 +57,55 @@ pub(super) const NEEDS: &[Role] = &[Role::Base, Role::RlStart, Role::Reward, Rol
 #[component]
 pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
     let figures = store.figures::<Figures>();
-    let apart = Signal::derive(move || {
-        store.state.with(|s| {
-            let names = [("dpo", "logps/chosen", "chosen", 1), ("dpo", "logps/rejected", "rejected", 2)];
-            let collapse = [
-                ("collapse", "logps/chosen", "small β: chosen", 3),
-                ("collapse", "logps/rejected", "small β: rejected", 4),
-            ];
-            let series = names.into_iter().chain(collapse).map(|(run, metric, name, color)| Series {
-                name: name.into(),
-                points: change(s.curve(run, metric)),
-                color,
-                ..Series::default()
-            });
-            let series: Vec<_> = series.filter(|s| !s.points.is_empty()).collect();
-            let levels = if series.is_empty() {
-                vec![]
-            } else {
-                vec![Level { name: "as at the start".into(), value: 0.0, limit: false }]
-            };
-            Picture { series, levels }
+    let apart = |run: &'static str| {
+        Signal::derive(move || {
+            store.state.with(|s| {
+                let names = [("logps/chosen", "chosen", 1), ("logps/rejected", "rejected", 2)];
+                let series =
+                    names.map(|(metric, name, color)| line(name, change(s.curve(run, metric)), color));
+                drawn(series, "as at the start", 0.0)
+            })
         })
-    });
+    };
+    let (apart_first, apart_second) = (apart("dpo"), apart("collapse"));
     let loss = Signal::derive(move || {
         store.state.with(|s| {
-            let series = [("dpo", "the run that works", 1), ("collapse", "small β, high rate", 3)]
-                .into_iter()
-                .map(|(run, name, color)| Series {
-                    name: name.into(),
-                    points: means(s.curve(run, "loss")),
-                    color,
-                    ..Series::default()
-                });
-            let series: Vec<_> = series.filter(|s| !s.points.is_empty()).collect();
-            let levels = if series.is_empty() {
-                vec![]
-            } else {
-                vec![Level { name: "ln 2".into(), value: std::f64::consts::LN_2, limit: false }]
-            };
-            Picture { series, levels }
+            let runs = [("dpo", FIRST, 1), ("collapse", SECOND, 3)];
+            let series = runs.map(|(run, name, color)| line(name, means(s.curve(run, "loss")), color));
+            drawn(series, "ln 2", std::f64::consts::LN_2)
         })
     });
     view! {
         <derivation::Derivation figures />
         <ClosedForm figures />
-        <Card title="The loss begins at ln 2" aside="means over steps">
+        <Card title="The loss begins at ln 2" live=true aside="means over steps">
             <LineChart title="The loss begins at ln 2" picture=loss
                 axes=Axes { x: "step", y: "DPO loss, nats a pair", log_x: false, log_y: false } />
         </Card>
-        <Card title="Chosen and rejected, apart" aside="log-probability of the answers, change since the start">
-            <LineChart title="Chosen and rejected, apart" picture=apart
-                axes=Axes { x: "step", y: "change of ln π(answer), nats", log_x: false, log_y: false } />
+        <Card title="Chosen and rejected, apart" live=true aside="log-probability of the answers, change since the start">
+            <div class="two">
+                <LineChart title="First run" picture=apart_first empty="The first run has not begun."
+                    axes=Axes { x: "step", y: "first run: change of ln π(answer), nats", log_x: false, log_y: false } />
+                <LineChart title="Second run" picture=apart_second empty="The second run has not begun."
+                    axes=Axes { x: "step", y: "second run, small β and a high rate: the same", log_x: false, log_y: false } />
+            </div>
         </Card>
         <beside::BesidePpo store figures />
         <Beside figures />
         <Curves store />
     }
+}
+
+/// A curve.
+fn line(name: &str, points: Vec<(f64, f64)>, color: usize) -> Series {
+    Series { name: name.into(), points, color, ..Series::default() }
+}
+
+/// Those of the curves that have begun, and what theory names as soon as one has.
+fn drawn(series: [Series; 2], name: &str, value: f64) -> Picture {
+    let series: Vec<_> = series.into_iter().filter(|s| !s.points.is_empty()).collect();
+    let level = (!series.is_empty()).then(|| Level { name: name.into(), value, limit: false });
+    Picture { series, levels: level.into_iter().collect() }
 }
 
 /// The change of a metric since its first mean.
@@ -134,14 +132,18 @@ fn ClosedForm(figures: Shown<Figures>) -> impl IntoView {
         let rows = reference.iter().enumerate().map(|(i, p)| {
             let r = rewards.get(i).copied().unwrap_or(0.0);
             view! {
-                <li class="answer"><b>{format!("answer {}", i + 1)}</b><small>{format!("r = {r:+.1}")}</small></li>
+                <li class="answer"><b>{format!("answer {}", i + 1)}</b><small>{typeset(&format!("r = {r:+.1}"))}</small></li>
                 {bar("π_ref".into(), *p, 6, format!("{p:.3}"))}
                 {bar("π*".into(), best[i], 1, format!("{:.3}", best[i]))}
             }
         }).collect_view();
         let apart = closed.iter().zip(found).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         // Less than f64 can tell is not nothing.
-        let apart = if apart < 1e-15 { "less than 1e-15".to_owned() } else { format!("{apart:.1e} at most") };
+        let apart = if apart < 1e-15 {
+            "less than 10⁻¹⁵".to_owned()
+        } else {
+            typeset(&format!("{apart:.1e} at most"))
+        };
         Some(view! {
             <ul class="bars">{rows}</ul>
             <p class="note">{format!("At β = 0.5 the run trained a policy by gradient descent on the DPO loss. It differs from the closed form by {apart}.")}</p>
@@ -181,7 +183,7 @@ fn Beside(figures: Shown<Figures>) -> impl IntoView {
                 let row = |name: &str, w: &Worth| {
                     let s = &w.sampled;
                     view! {
-                        <tr><th scope="row">{name.to_owned()}</th><td><b>{format!("{:+.2}", s.gold)}</b></td><td>{format!("{:.0}\u{a0}%", 100.0 * s.correct)}</td><td>{format!("{:.0}\u{a0}%", 100.0 * s.friendly)}</td><td>{format!("{:.0}\u{a0}%", 100.0 * s.stopped)}</td></tr>
+                        <tr><th scope="row">{name.to_owned()}</th><td><b>{typeset(&format!("{:+.2}", s.gold))}</b></td><td>{format!("{:.0}\u{a0}%", 100.0 * s.correct)}</td><td>{format!("{:.0}\u{a0}%", 100.0 * s.friendly)}</td><td>{format!("{:.0}\u{a0}%", 100.0 * s.stopped)}</td></tr>
                     }
                 };
                 view! {
@@ -191,15 +193,15 @@ fn Beside(figures: Shown<Figures>) -> impl IntoView {
                             <tbody>
                                 {row("start", &f.start)}
                                 {f.ppo.as_ref().map(|w| row("PPO, lesson 6", w))}
-                                {row("DPO", &f.dpo.worth)}
-                                {row("DPO, small β, high rate", &f.collapse.worth)}
+                                {row(FIRST, &f.dpo.worth)}
+                                {row(SECOND, &f.collapse.worth)}
                             </tbody>
                         </table>
                     </div>
                     <p class="note">{format!(
-                        "By its own numbers the last run looks almost as good: on held-out pairs its accuracy is {:.0}\u{a0}% and its margin {:.2}, against {:.0}\u{a0}% and {:.2} of the run that works. {} In memory: DPO needs the policy and the reference, PPO four models.",
+                        "What the training itself sees of it: on held-out pairs the second run’s accuracy is {:.0}\u{a0}% and its margin {:.2}, the first run’s {:.0}\u{a0}% and {:.2}. {} In memory: DPO needs the policy and the reference, PPO four models.",
                         100.0 * f.collapse.accuracy, f.collapse.margin, 100.0 * f.dpo.accuracy, f.dpo.margin,
-                        f.dpo.agrees_with_reward_model.map_or_else(String::new, |a| format!("The implicit reward agrees with the learned reward model on {:.0}\u{a0}% of them.", 100.0 * a)),
+                        f.dpo.agrees_with_reward_model.map_or_else(String::new, |a| format!("The first run’s implicit reward agrees with the learned reward model on {:.0}\u{a0}% of them.", 100.0 * a)),
                     )}</p>
                 }
             })}
