@@ -127,6 +127,8 @@ fn run_tier(tier: Tier, tools: &Tools, targets: &[Target]) -> Result<Tally> {
             let cpu: Vec<_> = tests.iter().copied().filter(|test| test.name == CPU_IN_BROWSER).collect();
             let mut relaxed = browser(tools, &cpu)?;
             crate::module::relaxed(&mut relaxed);
+            // wgpu would be compiled a second time, for nothing.
+            relaxed.arg("--no-default-features");
             tally.add(tally::run(relaxed.args(["--", "--nocapture"]))?);
             Ok(tally)
         }
