@@ -14,6 +14,9 @@ const LEARN: Duration = Duration::from_secs(15);
 /// Time for a lesson's smallest run.
 const RUN: Duration = Duration::from_secs(300);
 
+/// Time for every chart of a page to be drawn that is suddenly in sight: one a frame.
+const WHOLE: Duration = Duration::from_secs(3);
+
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let flag = |name: &str| arguments.iter().any(|a| a == name);
@@ -77,7 +80,7 @@ fn shoot(browser: &Browser, name: &str, size: (u32, u32), whole: bool) -> Result
     for (colours, dark) in [("light", false), ("dark", true)] {
         browser.set_dark(dark)?;
         // The page redraws its canvas in the new colours.
-        sleep(Duration::from_millis(700));
+        sleep(if whole { WHOLE } else { Duration::from_millis(700) });
         let file = site::shots().join(format!("{name}-{colours}.png"));
         browser.screenshot(&file)?;
         println!("{}", file.display());

@@ -53,6 +53,16 @@ fn no_page_has_a_violation_in_light_or_dark() -> Result<()> {
                 "const e = document.documentElement; return Math.max(0, e.scrollWidth - e.clientWidth)",
             )?;
             ensure!(wide == 0, "{route} is {wide} px wider than the screen of {size:?}");
+            if route.starts_with("lesson") {
+                // The laboratory lies beside the text, or between the text and what follows from the run.
+                let order = browser.script(
+                    "const [text, lab, quiz] = ['article', '#laboratory', '.quiz'].map(s => document.querySelector(s).getBoundingClientRect()); \
+                     return lab.left > text.right && lab.top < text.bottom ? 'beside' : \
+                     text.bottom <= lab.top && lab.bottom <= quiz.top ? 'between' : 'astray'",
+                )?;
+                let expected = if size.0 > 1080 { "beside" } else { "between" };
+                ensure!(order == expected, "{route} {size:?}: the laboratory is {order}");
+            }
             for dark in [false, true] {
                 browser.set_dark(dark)?;
                 for violation in axe::violations(&browser)? {

@@ -160,6 +160,8 @@ fn lesson(slug: &str, turn: &Turn, tokens: bool) -> Result<()> {
     browser.tab_to(".checks .wide", TABS)?;
     let shown = browser.script("return getComputedStyle(document.querySelector('.reveal')).display")?;
     ensure!(shown == "block", "the answer to the prediction is not shown");
+    let quick = browser.script("return getComputedStyle(document.querySelector('.after-quick')).display")?;
+    ensure!(quick == "block", "a quick try is not said to be one");
     let empty = browser.script(
         "return [...document.querySelectorAll('.lab .empty')].filter(e => e.offsetParent).map(e => e.textContent)",
     )?;

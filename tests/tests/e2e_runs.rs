@@ -71,6 +71,17 @@ fn a_run_waits_steps_and_stops() -> Result<()> {
     let steps =
         "return [...document.querySelectorAll('.lab .chart')].at(-1)?.querySelector('.empty') === null";
     browser.until("one step's point", SOON, steps)?;
+    // Curves of the run before are marked until this one is done; those of this one are not.
+    let marked = browser.script(
+        "return [...document.querySelectorAll('.pictures .card')]\
+         .filter(c => getComputedStyle(c.querySelector('header'), '::after').content.includes('the run before'))\
+         .map(c => c.ariaLabel)",
+    )?;
+    ensure!(
+        marked == json!(["Accuracy against examples", "Weights changed by prompting"]),
+        "marked: {marked}"
+    );
+    ensure!(rows(&browser)?.is_empty(), "checks of another length wait for this run");
     browser.click("run")?;
     phase(&browser, "['running']", SOON)?;
     let waited = browser.script(&format!(

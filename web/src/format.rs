@@ -52,6 +52,48 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// A program's numbers in print: `-0.19` as `−0.19`, `1.5e-9` as `1.5·10⁻⁹`.
+pub fn typeset(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 4);
+    let mut rest = text;
+    while let Some(letter) = rest.chars().next() {
+        let after = &rest[letter.len_utf8()..];
+        let digit = |c: char| c.is_ascii_digit();
+        let unsigned = after.strip_prefix('-').unwrap_or(after);
+        rest = after;
+        match letter {
+            '-' if after.starts_with(digit) && !out.ends_with(char::is_alphanumeric) => out.push('−'),
+            'e' if out.ends_with(digit) && unsigned.starts_with(digit) => {
+                let end = unsigned.find(|c| !digit(c)).unwrap_or(unsigned.len());
+                out.push_str("·10");
+                let sign = if unsigned.len() < after.len() { "⁻" } else { "" };
+                out.push_str(sign);
+                out.extend(
+                    unsigned[..end]
+                        .chars()
+                        .filter_map(|c| "⁰¹²³⁴⁵⁶⁷⁸⁹".chars().nth(c as usize - '0' as usize)),
+                );
+                rest = &unsigned[end..];
+            }
+            letter => out.push(letter),
+        }
+    }
+    out
+}
+
+/// A bound without the zeros that fill it up: `≥ 0.9000` as `≥ 0.9`.
+pub fn bound(text: &str) -> String {
+    let word = |word: &str| {
+        let (number, power) = word.split_at(word.find('e').unwrap_or(word.len()));
+        if number.contains('.') && number.ends_with('0') {
+            format!("{}{power}", number.trim_end_matches('0').trim_end_matches('.'))
+        } else {
+            word.to_owned()
+        }
+    };
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
 /// A message as a sentence: a capital first, a full stop last.
 pub fn sentence(text: &str) -> String {
     let text = text.trim();
@@ -67,6 +109,21 @@ pub fn sentence(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bounds_lose_their_zeros() {
+        assert_eq!(bound("≥ 0.9000"), "≥ 0.9");
+        assert_eq!(bound("3.300 ± 0.05000"), "3.3 ± 0.05");
+        assert_eq!(bound("≤ 1.00e-9"), "≤ 1e-9");
+        assert_eq!(bound("= 100, ≤ 4"), "= 100, ≤ 4");
+    }
+
+    #[test]
+    fn numbers_are_set_as_in_print() {
+        assert_eq!(typeset("≤ 1.00e-9"), "≤ 1.00·10⁻⁹");
+        assert_eq!(typeset("-0.19 ± 2e12 nats"), "−0.19 ± 2·10¹² nats");
+        assert_eq!(typeset("top-1, e-mail, 3 - 2, r = -1"), "top-1, e-mail, 3 - 2, r = −1");
+    }
 
     #[test]
     fn a_message_is_a_sentence() {

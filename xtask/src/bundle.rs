@@ -16,6 +16,8 @@ const RELAXED: Module = Module { kind: Kind::Relaxed, ..WORKER };
 
 /// What index.html links to, and the site has under another name.
 const ASSETS: [&str; 3] = ["web/style.css", "web/lesson.css", "web/icon.svg"];
+/// The font of the formulas, which a style sheet names.
+const MATH: &str = "web/math/math.woff2";
 /// The workers' files keep their names: each says of which build it is, and the page refuses others.
 const LOADER: &str = "worker_loader.js";
 
@@ -37,6 +39,7 @@ pub(crate) fn make(tools: &Tools, dist: &Path) -> Result<String> {
     WORKER.bind(tools, &worker, dist, "worker")?;
     RELAXED.bind(tools, &relaxed, dist, "worker_relaxed")?;
     fs::copy(Path::new("web").join(LOADER), dist.join(LOADER))?;
+    fs::copy(MATH, dist.join("math.woff2")).context(MATH)?;
 
     let mut html = fs::read_to_string("index.html").context("index.html")?;
     for asset in ASSETS {

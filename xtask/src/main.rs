@@ -26,7 +26,7 @@ Usage: cargo xtask COMMAND
   bench [ARGUMENTS]         time the engine and its peers (`bench --help` lists what can be timed)
   check                     formatting, clippy, shaders, documentation
   setup [--tests]           install what building needs, and with --tests what testing needs
-  ship                      make the models and recorded runs that come with the page anew (20 minutes)
+  ship [LESSON …]           make the models and recorded runs that come with the page anew (20 minutes)
   shots                     build the site and write pictures of it to target/shots
 ";
 
@@ -39,6 +39,7 @@ struct Options {
     public_url: Option<String>,
     tier: Option<tiers::Tier>,
     tests: bool,
+    lessons: Vec<String>,
 }
 
 fn main() -> ExitCode {
@@ -82,7 +83,7 @@ fn run() -> Result<bool> {
         }
         "test" => return tiers::run(options.tier),
         "check" => return check::run(),
-        "ship" => ship::ship()?,
+        "ship" => ship::ship(&options.lessons)?,
         "shots" => site::shots()?,
         other => bail!("there is no command `{other}`\n\n{HELP}"),
     }
@@ -95,6 +96,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<(String, Options)> {
     while let Some(argument) = parser.next()? {
         match argument {
             Value(word) if command.is_none() => command = Some(word.string()?),
+            Value(word) if command.as_deref() == Some("ship") => options.lessons.push(word.string()?),
             Long("port") => options.port = Some(parser.value()?.parse()?),
             Long("public-url") => options.public_url = Some(parser.value()?.string()?),
             Long("tier") => options.tier = Some(parser.value()?.parse()?),

@@ -1,7 +1,7 @@
 //! Makes what comes with the page: the models of the default course and a recorded run of each lesson.
 
 use crate::module::checked;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -28,7 +28,13 @@ const RUNS: [(&str, &[&str]); 8] = [
 /// `lessons/shipped`, and records what the models are worth before their weights were rounded. A lesson whose checks
 /// fail is shipped as it is: the page shows which. A base model left by an earlier call is used again: remove
 /// `target/ship` to begin anew.
-pub(crate) fn ship() -> Result<()> {
+///
+/// With names of lessons only those; the models they begin from must have been left by an earlier call.
+pub(crate) fn ship(only: &[String]) -> Result<()> {
+    let known = |name: &&String| RUNS.iter().any(|(lesson, _)| lesson == name);
+    if let Some(other) = only.iter().find(|name| !known(name)) {
+        bail!("there is no lesson `{other}`: {}", RUNS.map(|(lesson, _)| lesson).join(", "));
+    }
     checked(Command::new("cargo").args(["build", "--release", "-p", "gradus-lessons"]))?;
     let work = Path::new("target/ship");
     let (models, runs) = (work.join("models"), Path::new(SHIPPED).join("runs"));
@@ -36,9 +42,11 @@ pub(crate) fn ship() -> Result<()> {
     if !models.join("base").is_dir() {
         run("base", None, &models, &[])?;
     }
-    for (lesson, needs) in RUNS {
+    for (lesson, needs) in
+        RUNS.iter().filter(|(lesson, _)| only.is_empty() || only.iter().any(|o| o == lesson))
+    {
         let from = work.join(lesson);
-        for role in needs {
+        for role in *needs {
             copy(&models.join(role), &from.join(role)).with_context(|| format!("{lesson} needs {role}"))?;
         }
         let record = runs.join(lesson).with_extension("json");

@@ -92,35 +92,48 @@ fn lesson_page(html: &str, lessons: &[Lesson], index: usize, glossary: &Glossary
     let prose = prose::lesson(&text, glossary)?;
     let (title, question, lede) =
         (escape(&prose.front.title), escape(&prose.front.question), escape(&prose.front.lede));
-    let turn = |index: Option<usize>, word: &str| {
+    let turn = |index: Option<usize>, class: &str, word: &str| {
         let lesson = index.and_then(|i| lessons.get(i));
         lesson.map_or(String::new(), |l| {
-            format!("<a class=\"button\" href=\"{ROOT}lesson/{}/\">{word}: {}</a>", l.slug, name(&l.slug))
+            let name = name(&l.slug);
+            format!("<a class=\"button {class}\" href=\"{ROOT}lesson/{}/\">{word}: {name}</a>", l.slug)
         })
     };
+    // Checked by themselves is what was run: on a narrow screen the laboratory comes before it.
+    let (text, after) =
+        prose.html.split_at(prose.html.find("<form class=\"quiz\"").unwrap_or(prose.html.len()));
     let main = format!(
         "<main class=\"lesson\" data-lesson=\"{slug}\" style=\"--step: var(--g{number})\">\
          <p id=\"fault\" class=\"message\" data-tone=\"error\" role=\"alert\" hidden>The page hit a fault of its own and \
          stands still. Reload it: finished runs and models are kept.</p>\
          <article class=\"prose\"><p class=\"kicker\">Step {number} of 8</p><h1>{question}</h1><p class=\"lede\">{lede}</p>\
-         {text}<nav class=\"turn\" aria-label=\"Neighbouring lessons\">{before}{after}</nav></article>\
-         <section id=\"laboratory\" class=\"lab\" data-lesson=\"{slug}\" data-root=\"{ROOT}\" aria-label=\"Laboratory\" \
+         {text}</article><section id=\"laboratory\" class=\"lab\" data-lesson=\"{slug}\" data-root=\"{ROOT}\" aria-label=\"Laboratory\" \
          aria-busy=\"true\" tabindex=\"-1\"><div class=\"card\"><p>Loading the laboratory …</p><noscript><p>The runs of this \
-         lesson need JavaScript and WebAssembly. The text beside does not.</p></noscript></div></section></main>",
-        text = prose.html,
-        before = turn(index.checked_sub(1), "Before"),
-        after = turn(Some(index + 1), "Next"),
+         lesson need JavaScript and WebAssembly. The text beside does not.</p></noscript></div></section>\
+         <section class=\"prose\" aria-label=\"Check yourself, and read on\">{after}<nav class=\"turn\" \
+         aria-label=\"Neighbouring lessons\">{previous}{next}</nav></section></main>",
+        previous = turn(index.checked_sub(1), "previous", "Before"),
+        next = turn(Some(index + 1), "next", "Next"),
     );
     let frame = with_prefix(&frame(html, &format!("{title}: {question} Gradus"))?, ROOT);
+    // The formulas' font at once, so that no line moves when it comes.
+    let font = format!(
+        "<link rel=\"preload\" href=\"{ROOT}math.woff2\" as=\"font\" type=\"font/woff2\" crossorigin />"
+    );
+    let frame = frame.replacen("</head>", &format!("{font}</head>"), 1);
     // The place in the list of lessons.
     let link = format!("href=\"{ROOT}lesson/{slug}/\"");
     let frame = frame.replacen(&format!("<a {link}"), &format!("<a aria-current=\"page\" {link}"), 1);
     Ok(frame.replacen('\u{1}', &main, 1))
 }
 
-/// A lesson's name within a sentence: `sft` is SFT, `scaling-laws` are scaling laws.
+/// A lesson's name: `sft` is SFT, `scaling-laws` are Scaling laws.
 fn name(slug: &str) -> String {
-    if ["sft", "rlhf", "dpo"].contains(&slug) { slug.to_uppercase() } else { slug.replace('-', " ") }
+    match slug {
+        "sft" | "rlhf" | "dpo" => slug.to_uppercase(),
+        "few-shot" => "Few-shot".into(),
+        _ => slug[..1].to_uppercase() + &slug[1..].replace('-', " "),
+    }
 }
 
 /// The home page without its content, for which the character U+0001 stands, under another title.

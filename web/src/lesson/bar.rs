@@ -64,9 +64,9 @@ pub(crate) fn Settings(store: LessonStore) -> impl IntoView {
                         on:change=move |e| if let Some(s) = size(&event_target_value(&e)) {
                             store.choices.update(|c| c.size = s);
                         }>
-                        <option value="smoke">"quick try: seconds"</option>
-                        <option value="default">"the lesson: a minute or more"</option>
-                        <option value="full">"long: several minutes"</option>
+                        <option value="smoke">"quick try"</option>
+                        <option value="default">"the lesson: minutes"</option>
+                        <option value="full">"long: many minutes"</option>
                     </select>
                 </label>
                 <label>"speed"
@@ -97,7 +97,7 @@ fn Device(store: LessonStore) -> impl IntoView {
                 }>
                 <option value="auto">"the quicker one"</option>
                 <option value="gpu">{if webgpu { "GPU (WebGPU)" } else { "GPU: no WebGPU here" }}</option>
-                <option value="cpu">"CPU (WebAssembly)"</option>
+                <option value="cpu">"CPU (Wasm)"</option>
             </select>
         </label>
     }

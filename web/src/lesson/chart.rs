@@ -4,6 +4,7 @@
 
 use super::plot::{self, Axes, LEFT, Palette, Picture, Series};
 use crate::browser;
+use crate::format::typeset;
 use crate::views::{Canvas, Sheet, on_demand};
 use gradus_lessons::check::Number;
 use leptos::{ev, html, prelude::*};
@@ -219,7 +220,7 @@ fn Table(axes: Axes, picture: Memo<Picture>) -> impl IntoView {
                 <thead><tr><th scope="col">"curve"</th><th scope="col">{axes.x}</th><th scope="col">{axes.y}</th></tr></thead>
                 <tbody>
                     {move || rows().into_iter().map(|(name, x, y)| view! {
-                        <tr><th scope="row">{name}</th><td>{Number(x).to_string()}</td><td>{Number(y).to_string()}</td></tr>
+                        <tr><th scope="row">{name}</th><td>{typeset(&Number(x).to_string())}</td><td>{typeset(&Number(y).to_string())}</td></tr>
                     }).collect_view()}
                 </tbody>
             </table>
@@ -242,17 +243,14 @@ fn table_csv(picture: &Picture, axes: Axes) -> String {
 /// What every curve says at this part of the axis.
 fn readout(picture: &Picture, axes: Axes, part: f64) -> Option<String> {
     let x = plot::value_at(picture, axes, part)?;
-    let nearest = |s: &Series| {
-        let after = s.points.partition_point(|p| p.0 < x);
-        let near = [after.wrapping_sub(1), after].into_iter().filter_map(|i| s.points.get(i));
-        near.min_by(|a, b| (a.0 - x).abs().total_cmp(&(b.0 - x).abs())).copied()
-    };
+    let nearest =
+        |s: &Series| s.points.iter().min_by(|a, b| (a.0 - x).abs().total_cmp(&(b.0 - x).abs())).copied();
     let mut said = None;
     let mut parts = Vec::new();
     for series in &picture.series {
         if let Some((at, y)) = nearest(series) {
             said.get_or_insert(at);
-            parts.push(format!("{} {}", series.name, Number(y)));
+            parts.push(format!("{} {}", series.name, typeset(&Number(y).to_string())));
         }
     }
     let name = axes.x.split(',').next().unwrap_or(axes.x);

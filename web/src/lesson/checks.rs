@@ -2,7 +2,9 @@
 
 use super::LessonStore;
 use super::state::{Phase, Shown};
+use crate::format::{bound, typeset};
 use gradus_lessons::check::{Check, Number};
+use gradus_lessons::recipe::Size;
 use leptos::prelude::*;
 
 /// All checks of the run on the screen. While a new run is under way, or where it failed, its checks wait.
@@ -10,6 +12,7 @@ use leptos::prelude::*;
 pub(crate) fn Checks(store: LessonStore) -> impl IntoView {
     let failed = move || store.phase.get() == Phase::Failed;
     let waits = move || store.busy.get() || failed();
+    let quick = Memo::new(move |_| store.state.with(|s| s.size == Size::Smoke));
     let summary = move || {
         let (passed, all) = store.checks.with(|c| (c.iter().filter(|c| c.passes()).count(), c.len()));
         match (all, waits(), store.shown.get()) {
@@ -17,6 +20,7 @@ pub(crate) fn Checks(store: LessonStore) -> impl IntoView {
             (_, true, _) if failed() => "the run failed before it measured anything".into(),
             (_, true, _) => format!("{all} checks wait for the end of the run"),
             (_, _, Shown::Shipped) => format!("{passed} of {all} pass in the recorded run"),
+            _ if quick.get() => format!("{passed} of {all} pass: those that a quick try allows"),
             _ => format!("{passed} of {all} pass"),
         }
     };
@@ -48,12 +52,12 @@ fn row(check: Check, waits: bool) -> impl IntoView {
         _ => "waits",
     };
     let unit = if check.unit.is_empty() { String::new() } else { format!(" {}", check.unit) };
-    let measured = if waits { "…".into() } else { format!("{}{unit}", Number(check.measured)) };
+    let measured = if waits { "…".into() } else { typeset(&format!("{}{unit}", Number(check.measured))) };
     view! {
         <tr data-check=check.name data-status=status>
-            <th scope="row">{check.what}<small>{check.source}</small></th>
-            <td>{measured}</td>
-            <td>{format!("{}{unit}", check.expected)}</td>
+            <th scope="row">{check.what.replace('\'', "’")}<small>{check.source.replace('\'', "’")}</small></th>
+            <td data-head="measured">{measured}</td>
+            <td data-head="expected">{typeset(&format!("{}{unit}", bound(&check.expected.to_string())))}</td>
             <td><span class="verdict">{word}</span></td>
         </tr>
     }

@@ -57,7 +57,7 @@ pub(crate) fn Lineage(store: LessonStore) -> impl IntoView {
         <section class="card lineage" data-testid="model-lineage" aria-labelledby="lineage-title" node_ref=place>
             <header><h2 id="lineage-title">"Your model"</h2><small>"base → SFT, reward, PPO, DPO · draft"</small></header>
             <ol>{Role::ALL.map(|role| view! { <Item store measured role /> }).collect_view()}</ol>
-            <p class="note">"Loss: nats a token on held-out text of the course’s language, the same for all; no model gets below the entropy in brackets. What is fine-tuned on answers forgets some of that text."</p>
+            <p class="note">"Loss: nats a token on held-out text of the course’s language, the same for all; no model gets below that text’s entropy, in brackets (lesson 1 takes another mix of texts). What is fine-tuned on answers forgets some of that text."</p>
             <AskAll store />
             <TakeFurther store />
         </section>
@@ -67,7 +67,7 @@ pub(crate) fn Lineage(store: LessonStore) -> impl IntoView {
 /// What a role is called, and which lesson makes it.
 pub(super) fn words(role: Role) -> (&'static str, &'static str) {
     match role {
-        Role::Base => ("base", "pretrained on the course's language"),
+        Role::Base => ("base", "pretrained on the course’s language"),
         Role::Sft => ("SFT", "answers questions · step 5"),
         Role::RlStart => ("start of RLHF", "SFT on mixed demonstrations · step 6"),
         Role::Reward => ("reward model", "scores answers · step 6"),

@@ -38,6 +38,7 @@ mod labels;
 mod lineage;
 #[cfg(feature = "app")]
 mod page;
+#[cfg(feature = "app")]
 mod path;
 #[cfg(feature = "app")]
 mod picture_file;

@@ -98,7 +98,7 @@ fn Origin(store: LessonStore) -> impl IntoView {
             match s.shown {
                 Shown::Nothing => "Nothing has been run yet. Press Run: everything you will see is computed here.".into(),
                 Shown::Shipped => format!(
-                    "You see a recorded run that came with the page: seed {}, {} on {device}. Press Run to make your own.",
+                    "You see a recorded run that came with the page: the lesson’s length, seed {}, {} on {device}. Press Run to make your own.",
                     s.seed,
                     crate::format::duration(s.seconds.unwrap_or(0.0)),
                 ),

@@ -4,6 +4,7 @@ use super::end_labels;
 use super::path::{apart, column, columns, pieces, within};
 use crate::browser;
 use crate::decimate::nice_step;
+use crate::format::typeset;
 use crate::views::{Canvas, color};
 use js_sys::Array;
 use plotters::coord::Shift;
@@ -30,12 +31,19 @@ pub(crate) enum Stroke {
 pub(crate) struct Series {
     /// Beside its end and in the legend.
     pub(crate) name: String,
-    /// Ascending in x, in the units of the axes. Values that are not finite are left out.
+    /// In the order in which they are joined, in the units of the axes. Values that are not finite are left out.
     pub(crate) points: Vec<(f64, f64)>,
     /// How it is drawn.
     pub(crate) stroke: Stroke,
     /// Which of the colours `--s1` to `--s6`, from 1.
     pub(crate) color: usize,
+}
+
+impl Series {
+    /// Whether it marks a place on the x axis: its name would stand far from it, and is in the legend.
+    fn upright(&self) -> bool {
+        self.points.len() > 1 && self.points.iter().all(|p| p.0 == self.points[0].0)
+    }
 }
 
 /// A value that theory names, drawn across the chart.
@@ -92,7 +100,7 @@ const LEADING: f64 = 14.0;
 /// The room to the right of the plot: for the curves' names, where the chart is wide enough for them.
 pub(super) fn right(width: f64, picture: &Picture) -> f64 {
     if width > 480.0 && picture.series.len() > 1 {
-        end_labels::room(picture.series.iter().map(|s| s.name.as_str()))
+        end_labels::room(picture.series.iter().filter(|s| !s.upright()).map(|s| s.name.as_str()))
     } else {
         RIGHT
     }
@@ -143,12 +151,16 @@ fn marks((low, high): (f64, f64), log: bool, room: usize, least: f64) -> Vec<(f6
         let powers = low.floor() as i32..=high.ceil() as i32;
         let values = powers.flat_map(|p| factors.iter().map(move |f| f * 10_f64.powi(p)));
         let inside = values.filter(|v| (low..=high).contains(&v.log10()));
-        let marks: Vec<_> = inside.map(|v| (v.log10(), number(v, v))).collect();
-        // One or two say nothing of a scale: then equal steps, as they lie on it.
-        if marks.len() > 2 {
-            return marks;
-        }
+        let powers: Vec<_> = inside.map(|v| (v.log10(), number(v, v))).collect();
+        // One or two say little of a scale: then equal steps, as they lie on it, if those are more.
+        let equal = if powers.len() > 2 { Vec::new() } else { steps((low, high), true, room, least) };
+        return if equal.len() > powers.len() { equal } else { powers };
     }
+    steps((low, high), false, room, least)
+}
+
+/// Marks in equal steps, between two bent ends.
+fn steps((low, high): (f64, f64), log: bool, room: usize, least: f64) -> Vec<(f64, String)> {
     // On a bent axis equal steps crowd together towards its end.
     let gap = if log { 0.7 * (high - low) / room.max(1) as f64 } else { 0.0 };
     let (low, high) = if log { (10_f64.powf(low), 10_f64.powf(high)) } else { (low, high) };
@@ -171,14 +183,15 @@ fn number(value: f64, step: f64) -> String {
         let digits = (v.log10().floor() - step.abs().log10().floor()).clamp(0.0, 3.0) as usize;
         format!("{value:.digits$e}")
     };
-    match value.abs() {
+    let text = match value.abs() {
         v if v >= 1e9 => power(v),
         v if v >= 1e6 => format!("{}M", trimmed(value / 1e6, step / 1e6)),
         v if v >= 1e4 => format!("{}k", trimmed(value / 1e3, step / 1e3)),
         0.0 => "0".into(),
         v if v < 1e-3 => power(v),
         _ => trimmed(value, step),
-    }
+    };
+    typeset(&text)
 }
 
 fn trimmed(value: f64, step: f64) -> String {
@@ -256,7 +269,9 @@ pub(super) fn draw(
     for (value, name) in marks(x_range, axes.log_x, ((right - left) / px(64.0).max(1)) as usize, least) {
         let x = at_x(value);
         area.draw(&PathElement::new([(x, bottom), (x, bottom + px(4.0))], line(palette.line, 1.0)))?;
-        area.draw_text(&name, &text(palette.soft, HPos::Center, VPos::Top), (x, bottom + px(6.0)))?;
+        let style = text(palette.soft, HPos::Center, VPos::Top);
+        let half = area.estimate_text_size(&name, &style)?.0 as i32 / 2;
+        area.draw_text(&name, &style, (x.min(width - half - px(1.0)), bottom + px(6.0)))?;
     }
     let below = (right, height - px(2.0));
     area.draw_text(axes.x, &text(palette.soft, HPos::Right, VPos::Bottom), below)?;
@@ -294,7 +309,9 @@ pub(super) fn draw(
         for &point in dots {
             area.draw(&Circle::new(point, px(3.2), ShapeStyle::from(color).filled()))?;
         }
-        ends.push((series, end, color));
+        if !series.upright() {
+            ends.push((series, end, color));
+        }
         drawn.push(points);
     }
     // On a ground of their own: a curve may pass behind a level's name, not through it.
@@ -305,10 +322,11 @@ pub(super) fn draw(
         let under = y < top + px(20.0);
         let top = if under { y + px(4.0) } else { y - px(3.0) - high as i32 };
         let ground = |x: i32| [(x - px(3.0), top - px(1.0)), (x + wide as i32 + px(3.0), top + high as i32)];
-        // At the left, or at the right where that hides less of the curves.
-        let ends = [left + px(8.0), right - wide as i32 - px(8.0)];
+        // At the left, or where further to the right it hides less of the curves.
+        let (first, last) = (left + px(8.0), right - wide as i32 - px(8.0));
+        let places = (0..=4).map(|i| first + (last - first) * i / 4);
         let hidden = |x: &i32| drawn.iter().map(|points| within(points, ground(*x))).sum::<usize>();
-        let at = (ends.into_iter().min_by_key(hidden).unwrap_or(left), top);
+        let at = (places.min_by_key(hidden).unwrap_or(left), top);
         let ground = ground(at.0);
         area.draw(&Rectangle::new(ground, ShapeStyle::from(palette.ground.mix(0.85)).filled()))?;
         area.draw_text(&level.name, &style, at)?;
@@ -317,7 +335,7 @@ pub(super) fn draw(
         let wanted: Vec<_> = ends.iter().map(|e| e.1.1).collect();
         let broken: Vec<_> = ends.iter().map(|e| end_labels::lines(&e.0.name)).collect();
         let heights: Vec<_> = broken.iter().map(|lines| px(LEADING * lines.len() as f64 + 1.0)).collect();
-        let places = end_labels::spread(&wanted, &heights, (0, height - px(BOTTOM) + px(LEADING) / 2));
+        let places = end_labels::spread(&wanted, &heights, (0, bottom));
         for (((_, _, color), lines), y) in ends.iter().zip(&broken).zip(places) {
             let first = y - px(LEADING * (lines.len() as f64 - 1.0) / 2.0);
             for (i, line) in lines.iter().enumerate() {
@@ -355,8 +373,8 @@ mod tests {
         assert_eq!(texts((0.0, 1.0), false, 5), ["0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         assert_eq!(texts((3.0, 6.0), true, 4), ["1000", "10k", "100k", "1M"]);
         assert_eq!(texts((0.0, 0.4), true, 4), ["1.0", "1.5", "2.0", "2.5"]);
-        assert_eq!(texts((10.0, 10.35), true, 4), ["1.0e10", "1.5e10", "2.0e10"]);
-        assert_eq!(texts((9.0, 12.0), true, 4), ["1e9", "1e10", "1e11", "1e12"]);
+        assert_eq!(texts((10.0, 10.35), true, 4), ["1.0·10¹⁰", "1.5·10¹⁰", "2.0·10¹⁰"]);
+        assert_eq!(texts((9.0, 12.0), true, 4), ["1·10⁹", "1·10¹⁰", "1·10¹¹", "1·10¹²"]);
     }
 
     #[test]

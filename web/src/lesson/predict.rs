@@ -4,6 +4,7 @@
 use super::LessonStore;
 use super::present::RevealButton;
 use super::state::{Phase, Shown};
+use gradus_lessons::recipe::Size;
 use leptos::portal::Portal;
 use leptos::prelude::*;
 use wasm_bindgen::{JsCast, closure::Closure};
@@ -29,6 +30,8 @@ pub(crate) fn follow(store: LessonStore) {
         let (phase, own) = (store.phase.get(), matches!(store.shown.get(), Shown::Live | Shown::Kept));
         let done = own && phase == Phase::Done;
         let _ = main.set_attribute("data-phase", if done { "done" } else { phase.name() });
+        let quick = store.state.with_untracked(|s| s.size == Size::Smoke);
+        let _ = main.toggle_attribute_with_force("data-quick", quick);
     });
 }
 

@@ -68,11 +68,12 @@ impl Plan {
     }
 
     /// How far a run of this size is whose `parts` have begun, whose last part is done to `share` of it, and which has
-    /// worked for `seconds`. `None` where the earlier run had other parts.
+    /// worked for `seconds`. `None` where the earlier run had other parts, or fewer.
     pub fn progress(&self, size: Size, parts: &[Part], share: f64, seconds: f64) -> Option<Progress> {
         let known = !self.is_empty() && parts.len() <= self.len();
-        let same = known && parts.iter().zip(&self.parts).all(|(part, (name, _))| part.name == *name);
-        if !same {
+        // A run of another size may call its parts otherwise (a model by its width): they follow each other alike.
+        let same = parts.iter().zip(&self.parts).all(|(part, (name, _))| part.name == *name);
+        if !known || (size == self.size && !same) {
             return None;
         }
         let alike = size == self.size && self.seconds > 0.0;

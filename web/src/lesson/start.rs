@@ -18,6 +18,9 @@ pub(super) fn StartsFrom(store: LessonStore) -> impl IntoView {
             Lesson::FlashAttention => {
                 "This lesson needs no model: queries, keys and values are random numbers."
             }
+            Lesson::FewShot => {
+                "The run needs no model: it trains its own from random weights. The two cards in which you write ask a finished one."
+            }
             _ => "This lesson needs no model: it trains its own from random weights.",
         };
         return view! {

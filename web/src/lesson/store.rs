@@ -258,6 +258,10 @@ impl LessonStore {
     /// Starts a run with the choices as they stand.
     pub(crate) fn run(self) {
         let choices = self.choices.get_untracked();
+        // Another length makes other checks: they are known when it is done.
+        if self.state.with_untracked(|s| s.size != choices.size) {
+            self.checks.set(Vec::new());
+        }
         self.state.set(State::begun(choices.seed, choices.size));
         self.notice.set(None);
         self.present.conceal();

@@ -88,7 +88,9 @@ fn predict(block: Predict, terms: &mut BTreeSet<String>) -> Result<String> {
         ));
     }
     html.push_str(&format!(
-        "</div></fieldset><div class=\"reveal\" role=\"status\"><b>What came.</b> {}</div></form>",
+        "</div></fieldset><a class=\"button to-lab\" href=\"#laboratory\">To the laboratory: run it</a>\
+         <div class=\"reveal\" role=\"status\"><p class=\"after-quick\">This was a quick try. It shows that everything runs, \
+         and may be too short for what follows: choose “the lesson” as its length.</p><b>What came.</b> {}</div></form>",
         inline(&block.reveal, terms)?
     ));
     Ok(html)

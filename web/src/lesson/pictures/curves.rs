@@ -48,10 +48,10 @@ pub(super) fn Curves(
         })
     });
     view! {
-        <section class="card" aria-labelledby="curves-title">
+        <section class="card" aria-labelledby="curves-title" data-live="true">
             <header>
                 <h2 id="curves-title">"Every curve of the run"</h2>
-                <label class="inline">"metric"
+                <label class="inline" hidden=move || names.with(BTreeSet::is_empty)>"metric"
                     <select on:change=move |e| chosen.set(event_target_value(&e)) prop:value=move || metric.get()>
                         {move || names.get().into_iter().map(|n| {
                             let selected = n == metric.get_untracked();

@@ -52,10 +52,13 @@ pub(super) fn Card(
     /// Whether it shows the same whatever run is on the screen.
     #[prop(optional)]
     lasting: bool,
+    /// Whether its curves grow with the run; what shows figures waits for its end.
+    #[prop(optional)]
+    live: bool,
     children: Children,
 ) -> impl IntoView {
     view! {
-        <section class="card" aria-label=title data-lasting=lasting.then_some("true")>
+        <section class="card" aria-label=title data-lasting=lasting.then_some("true") data-live=live.then_some("true")>
             <header><h2>{title}</h2><small>{aside}</small></header>
             {children()}
             {svg.then(|| view! { <p class="pictures-files"><PictureFiles title /></p> })}

@@ -84,10 +84,11 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
     });
     view! {
         <Weights store />
-        <section class="card" aria-labelledby="sft-loss">
-            <header><h2 id="sft-loss">"Loss on the answers"</h2><small>"four ways, means over steps"</small></header>
-            <LineChart title="Loss on the answers" picture=loss
-                axes=Axes { x: "step", y: "loss on the answers’ tokens, nats a token", log_x: false, log_y: true } />
+        <section class="card" aria-labelledby="sft-loss" data-live="true">
+            <header><h2 id="sft-loss">"The loss that is minimised"</h2><small>"four ways, means over steps"</small></header>
+            <LineChart title="The loss that is minimised" picture=loss
+                axes=Axes { x: "step", y: "loss on the tokens that bear it, nats a token", log_x: false, log_y: true } />
+            <p class="note">"Not masked bears loss on the questions’ tokens too. Which question will be asked cannot be foreseen: that curve must stay higher, and says nothing of the answers."</p>
         </section>
         <Answers figures />
         <Forgetting figures />
@@ -167,12 +168,12 @@ fn Weights(store: LessonStore) -> impl IntoView {
 /// Held-out questions and what each model makes of them.
 #[component]
 fn Answers(figures: Shown<Figures>) -> impl IntoView {
-    let index = RwSignal::new(0_usize);
+    let turned = RwSignal::new(0_usize);
     let count = move || figures.with(|f| f.as_ref().map_or(0, |f| f.questions.len()));
-    let turn = move |_| index.update(|i| *i = (*i + 1) % count().max(1));
+    let turn = move |_| turned.update(|i| *i += 1);
     let body = move || {
         let figures = figures.get()?;
-        let i = index.get();
+        let i = (telling(&figures) + turned.get()) % count().max(1);
         let (question, truth) = (figures.questions.get(i)?.clone(), figures.truths.get(i)?.clone());
         let row = |v: &Variant| {
             let answer = v.answers.get(i).cloned().unwrap_or_default();
@@ -203,6 +204,19 @@ fn Answers(figures: Shown<Figures>) -> impl IntoView {
             }}
         </section>
     }
+}
+
+/// The first question that shows what was learned: fine-tuning answers it, the base model does not. The first of all
+/// if there is none.
+fn telling(figures: &Figures) -> usize {
+    let right = |v: &Variant, i: usize| {
+        v.answers.get(i).zip(figures.truths.get(i)).is_some_and(|(a, t)| verdict(a, t).0 == "right")
+    };
+    let learned = |i: &usize| {
+        let by = |name: &str| figures.variants.iter().any(|v| v.name == name && right(v, *i));
+        by("masked") && !by("base")
+    };
+    (0..figures.questions.len()).find(learned).unwrap_or(0)
 }
 
 /// The answer without its end mark.
@@ -272,13 +286,17 @@ fn forgotten(variant: &Variant, most: f64) -> impl IntoView + use<> {
 fn group(
     name: &'static str,
     pair: [&Variant; 2],
+    // A full bar; of the larger one if there is no most.
+    most: Option<f64>,
     of: fn(&Variant) -> (f64, String),
 ) -> impl IntoView + use<> {
     let both = pair.map(of);
-    let most = both.iter().map(|b| b.0.abs()).fold(1e-9, f64::max);
-    let rows = pair.iter().zip(both).enumerate().map(|(i, (v, (value, text)))| {
+    let most = most.unwrap_or_else(|| both.iter().map(|b| b.0.abs()).fold(1e-9, f64::max));
+    let rows = pair.iter().zip(both).map(|(v, (value, text))| {
         let name = if v.name == "lora" { "LoRA" } else { "all parameters" };
-        bar(name.into(), value.max(0.0) / most, i + 1, text)
+        // In the colour of its curve.
+        let color = WAYS.iter().position(|way| *way == v.name).map_or(1, |i| i + 1);
+        bar(name.into(), value.max(0.0) / most, color, text)
     });
     view! { <h3>{name}</h3><ul class="bars">{rows.collect_view()}</ul> }
 }
@@ -294,9 +312,9 @@ fn FullOrLora(figures: Shown<Figures>) -> impl IntoView {
                 pair.map(|(full, lora)| {
                     let pair = [full, lora];
                     view! {
-                        {group("numbers trained", pair, |v| (v.trained as f64, grouped(v.trained)))}
-                        {group("right answers", pair, |v| (v.answered.correct, format!("{:.0}\u{a0}%", 100.0 * v.answered.correct)))}
-                        {group("forgetting, nats a token", pair, |v| (v.forgetting, format!("{:+.3}", v.forgetting)))}
+                        {group("numbers trained", pair, None, |v| (v.trained as f64, grouped(v.trained)))}
+                        {group("right answers", pair, Some(1.0), |v| (v.answered.correct, format!("{:.0}\u{a0}%", 100.0 * v.answered.correct)))}
+                        {group("forgetting, nats a token", pair, None, |v| (v.forgetting, format!("{:+.3}", v.forgetting)))}
                     }
                 })
             })}

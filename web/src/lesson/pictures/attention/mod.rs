@@ -213,6 +213,11 @@ fn Root(figures: Shown<Figures>) -> impl IntoView {
         };
         Picture { series, levels }
     });
+    const MEANT: [&str; 3] = [
+        "Variance of a score.",
+        "Entropy of a query’s shares, nats.",
+        "Size (norm) of the derivatives of the shares in the scores.",
+    ];
     const NAMES: [&str; 3] = ["variance of q · k", "entropy of the shares", "gradient through softmax"];
     view! {
         <Card title="Why the square root" aside="random queries and keys of variance 1">
@@ -221,9 +226,10 @@ fn Root(figures: Shown<Figures>) -> impl IntoView {
                     <button type="button" aria-pressed=move || (which.get() == i).to_string() on:click=move |_| which.set(i)>{*name}</button>
                 }).collect_view()}
             </div>
+            <p class="note">{move || MEANT[which.get()]}</p>
             <LineChart title="Why the square root" picture
                 empty="At the start of the run: what happens to the scores as heads grow."
-                axes=Axes { x: "d, numbers in a key", y: "variance; entropy in nats; norm of the Jacobian", log_x: true, log_y: true } />
+                axes=Axes { x: "d, numbers in a key", y: "value", log_x: true, log_y: true } />
         </Card>
     }
 }

@@ -45,12 +45,11 @@ pub(super) fn BesidePpo(store: LessonStore, figures: Shown<Figures>) -> impl Int
     }
 }
 
-/// √KL and gold reward of DPO on its way, from the start on.
+/// √KL and gold reward of DPO from the start on, in the order of its steps: it may come nearer again.
 fn way(outcome: &Outcome, start: f64) -> Vec<(f64, f64)> {
     let point = |a: &Along| (a.kl.max(0.0).sqrt(), a.gold);
     let mut all = vec![(0.0, start)];
     all.extend(outcome.way.iter().map(point));
-    all.sort_by(|a, b| a.0.total_cmp(&b.0));
     all
 }
 

@@ -60,13 +60,13 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
     view! {
         <playground::Playground store />
         <Shots figures />
-        <Card title="A change that comes suddenly" aside="held-out songs, beyond their entropy">
+        <Card title="A change that comes suddenly" live=true aside="held-out songs, beyond their entropy">
             <LineChart title="A change that comes suddenly" picture=excess
                 empty="While the models train, their loss on repeated lines stands here."
                 axes=Axes { x: "training step", y: "loss on songs beyond their entropy, nats a token", log_x: false, log_y: false } />
             <p class="note" data-testid="change">{move || store.state.with(told)}</p>
         </Card>
-        <Card title="… and heads that look back" aside="prefix matching on dictionaries: share of attention on what followed the same word">
+        <Card title="… and heads that look back" live=true aside="prefix matching on dictionaries: share of attention on what followed the same word">
             <LineChart title="Heads that look back" picture=induction
                 empty="While the models train, the best head’s score stands here."
                 axes=Axes { x: "training step", y: "best head’s score, 0 to 1", log_x: false, log_y: false } />
@@ -77,6 +77,16 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
     }
 }
 
+/// A run's name as a learner reads it.
+fn label(run: &str) -> &str {
+    match run {
+        "1-layer" => "1 layer",
+        "2-layer" => "2 layers",
+        "2-layer-narrow" => "2 layers, narrow",
+        run => run,
+    }
+}
+
 /// A metric of every learner against its steps, and where the loss on songs fell most.
 fn watch(state: &State, metric: &'static str) -> Picture {
     let runs = state.runs.iter().filter(|r| r.metrics.contains_key(metric));
@@ -84,9 +94,9 @@ fn watch(state: &State, metric: &'static str) -> Picture {
     for (i, run) in runs.enumerate() {
         let points: Vec<_> = state.curve(&run.name, metric).iter().map(|(x, y)| (*x as f64, *y)).collect();
         let top = points.iter().map(|p| p.1).fold(0.0, f64::max);
-        series.push(Series { name: run.name.clone(), points, stroke: Stroke::Joined, color: i + 1 });
+        series.push(Series { name: label(&run.name).into(), points, stroke: Stroke::Joined, color: i + 1 });
         if let Some(step) = change(state.curve(&run.name, "song_excess")) {
-            let name = format!("change, {}", run.name);
+            let name = format!("steepest fall, {}", label(&run.name));
             series.push(Series {
                 name,
                 points: vec![(step, 0.0), (step, top)],
@@ -129,9 +139,9 @@ fn told(state: &State) -> String {
             let heads = heads.map_or(String::new(), |(a, b)| {
                 format!(", while its best head’s score went from {a:.2} to {b:.2}")
             });
-            format!("{}: the steepest fall is near step {step:.0}{heads}.", run.name)
+            format!("{}: the steepest fall is near step {step:.0}{heads}.", label(&run.name))
         }
-        None => format!("{}: no sudden fall.", run.name),
+        None => format!("{}: no sudden fall.", label(&run.name)),
     });
     said.collect::<Vec<_>>().join(" ")
 }

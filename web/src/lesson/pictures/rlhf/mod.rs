@@ -12,6 +12,7 @@ use super::curves::Curves;
 use super::memory::models;
 use super::parts::{Card, Shown, means, or_waiting};
 use crate::format::bytes;
+use crate::format::typeset;
 use gradus_lessons::recipe::Role;
 use gradus_lessons::recipe::rlhf::{Figures, Gao, Point};
 use leptos::prelude::*;
@@ -116,11 +117,11 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
     let biased = move || manner_biased.with(|p| !p.series.is_empty());
     view! {
         <labels::Labelling store figures />
-        <Card title="The judge learns" aside="share of pairs whose chosen answer scores higher; means over steps">
+        <Card title="The judge learns" live=true aside="share of pairs whose chosen answer scores higher; means over steps">
             <LineChart title="The judge learns" picture=judge
                 axes=Axes { x: "step of the reward model", y: "accuracy on the batch", log_x: false, log_y: false } />
         </Card>
-        <Card title="What the judge says, and what is true" aside="two runs of PPO: with a charge for KL, and without it and with larger steps">
+        <Card title="What the judge says, and what is true" live=true aside="two runs of PPO, with a charge for KL and without; all else alike">
             <div class="two">
                 <LineChart title="What the judge says" picture=score empty="PPO has not begun."
                     axes=Axes { x: "PPO iteration", y: "reward model’s score, deviations of the first iteration", log_x: false, log_y: false } />
@@ -130,7 +131,7 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
         </Card>
         <rollouts::Rollouts store />
         <Turn figures />
-        <Card title="What the answers became" aside="shares of true and of friendly answers; flattering words an answer">
+        <Card title="What the answers became" live=true aside="shares of true and of friendly answers; flattering words an answer">
             <div class="two">
                 <LineChart title="With charge" picture=manner_kept empty="PPO has not begun."
                     axes=Axes { x: "PPO iteration", y: "with a charge for KL: share, or words an answer", log_x: false, log_y: false } />
@@ -142,11 +143,12 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
                 </Show>
             </div>
         </Card>
-        <Card title="Three readings of the leash" aside="KL from the reference, first run, nats an answer">
+        <Card title="Three readings of the leash" live=true aside="KL from the reference, first run, nats an answer">
             <LineChart title="Three readings of the leash" picture=kl empty="PPO has not begun."
                 axes=Axes { x: "PPO iteration", y: "KL of an answer, nats", log_x: false, log_y: false } />
+            {or_waiting(figures, "", |f| view! { <p class="note" data-testid="readings">{readings(f)}</p> })}
         </Card>
-        <Card title="Four models in memory" aside="weights dark; gradient and Adam’s two moments pale" svg=true>
+        <Card title="Four models in memory" aside="one full square: weights; faint: gradient, and Adam’s two moments" svg=true>
             {or_waiting(figures, "After the run: the bytes of policy, value, reference and reward model.", |f| {
                 let total: u64 = f.models.iter().map(|m| m.weights + m.training).sum();
                 view! {
@@ -157,6 +159,22 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
         </Card>
         <Curves store first="objective/rlhf_reward" />
     }
+}
+
+/// The three readings in numbers.
+fn readings(f: &Figures) -> String {
+    let [exact, _] = f.exact;
+    let mut said = format!(
+        "Over the last ten iterations, nats a token: exact {exact:.3}; k1 {:.3}, deviation {:.2}; k3 {:.3}, deviation {:.2}.",
+        f.k1.mean, f.k1.deviation, f.k3.mean, f.k3.deviation
+    );
+    if let Some(rare) = f.rare {
+        said += &format!(
+            " Of k3’s exact mean, which is the KL, tokens that the policy draws less than once in 1,000 make {:.0}\u{a0}%.",
+            100.0 * rare / exact
+        );
+    }
+    typeset(&said)
 }
 
 /// Gold reward against the distance travelled, and Gao's form.
@@ -192,11 +210,11 @@ fn Turn(figures: Shown<Figures>) -> impl IntoView {
         }
     });
     view! {
-        <Card title="It rises, turns and falls" aside="gold reward gained against the distance from the reference">
-            <LineChart title="It rises, turns and falls" picture
+        <Card title="Gold against distance" aside="gold reward gained against the distance from the reference">
+            <LineChart title="Gold against distance" picture
                 empty="After the run: the true reward against √KL, with the form of Gao et al. 2022."
-                axes=Axes { x: "distance d = √KL, KL in nats an answer", y: "gold reward gained", log_x: false, log_y: false } />
-            {or_waiting(figures, "", |f| view! { <p class="note">{format!("Gao’s form, fitted to the run without a charge, explains {:.0}\u{a0}% of the variance (a {:.2}, b {:.2}).", 100.0 * f.gao.r2, f.gao.alpha, f.gao.beta)}</p> })}
+                axes=Axes { x: "distance d = √KL, KL in nats an answer", y: "gold reward, less the mean of the run’s first five iterations", log_x: false, log_y: false } />
+            {or_waiting(figures, "", |f| view! { <p class="note">{typeset(&format!("A dot is an iteration. Gao’s form, fitted to means of five iterations of the run without a charge, explains {:.0}\u{a0}% of their variance (a {:.2}, b {:.2}).", 100.0 * f.gao.r2, f.gao.alpha, f.gao.beta))}</p> })}
         </Card>
     }
 }

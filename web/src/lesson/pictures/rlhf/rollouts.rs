@@ -62,7 +62,7 @@ pub(super) fn Rollouts(store: LessonStore) -> impl IntoView {
         shown.with(|s| {
             s.as_ref().map_or_else(
                 || "as PPO writes them".to_owned(),
-                |(step, ..)| format!("iteration {step} of PPO {}", RUNS[run.get()].1),
+                |(step, ..)| format!("iteration {step} of PPO {}; some are kept", RUNS[run.get()].1),
             )
         })
     });
@@ -87,7 +87,7 @@ pub(super) fn Rollouts(store: LessonStore) -> impl IntoView {
                 fallback=|| view! { <p class="empty">"As soon as PPO runs: its answers, with the charge, the reward and the advantage of each token."</p> }>
                 <Strip label cells />
                 <p class="note" data-testid="rollout-sum">{move || shown.with(|s| s.as_ref().map(|s| sum(&s.2)))}</p>
-                <Stepper what="iteration" index count />
+                <Stepper what="kept iteration" index count />
                 <details class="table"><summary>"All numbers as a table"</summary>{move || shown.with(|s| s.as_ref().map(|s| table(&s.2)))}</details>
             </Show>
         </Card>

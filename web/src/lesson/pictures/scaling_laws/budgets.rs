@@ -3,6 +3,7 @@
 use super::super::super::chart::LineChart;
 use super::super::super::plot::{Axes, Picture, Series, Stroke};
 use super::super::parts::{Card, Shown};
+use crate::format::typeset;
 use gradus_core::scaling::Parabola;
 use gradus_lessons::recipe::scaling_laws::{Budget, Figures};
 use leptos::prelude::*;
@@ -14,15 +15,20 @@ const POINTS: usize = 24;
 
 /// Both pictures.
 #[component]
-pub(super) fn Budgets(figures: Shown<Figures>) -> impl IntoView {
+pub(super) fn Budgets(
+    figures: Shown<Figures>,
+    /// Whether the model that is foretold may be shown.
+    open: RwSignal<bool>,
+) -> impl IntoView {
     let profiles = Signal::derive(move || {
-        figures.with(|f| f.as_ref().map(|f| profiles(&f.budgets)).unwrap_or_default())
+        let hidden = |f: &Figures| if open.get() { None } else { f.held_out.first().map(|m| m.n) };
+        figures.with(|f| f.as_ref().map(|f| profiles(&f.budgets, hidden(f))).unwrap_or_default())
     });
     let frontier = Signal::derive(move || {
         figures.with(|f| f.as_ref().map(|f| frontier(&f.budgets)).unwrap_or_default())
     });
     view! {
-        <Card title="One bill, many sizes" aside="dots spend the same number of operations; dashed: the parabola through them">
+        <Card title="One bill, many sizes" aside="dots spend the same number of operations; dashed: the parabola fitted to them">
             <LineChart title="One bill, many sizes" picture=profiles
                 empty="After the run: for each bill, the loss against the size of the model."
                 axes=Axes { x: "parameters, N", y: "loss, nats a token", log_x: true, log_y: false } />
@@ -31,7 +37,7 @@ pub(super) fn Budgets(figures: Shown<Figures>) -> impl IntoView {
             <LineChart title="The frontier: the best use of each bill" picture=frontier
                 empty="After the run: the best size and the best number of tokens for each bill."
                 axes=Axes { x: "operations, C = 6ND", y: "parameters N; tokens D", log_x: true, log_y: true } />
-            <p class="note">"A parabola is drawn where one fits and has its lowest point within a factor of 2 of the sizes tried. With few sizes a bill the lowest points scatter: the law, which sees all points, is steadier."</p>
+            <p class="note">"A parabola counts where one fits and has its lowest point within a factor of 2 of the sizes tried; up to four of those bills are drawn above. “Law” is your least-squares fit. With few sizes a bill the lowest points scatter: the law, which sees all points, is steadier."</p>
         </Card>
     }
 }
@@ -43,7 +49,8 @@ fn trusted(budget: &Budget) -> Option<Parabola> {
     budget.parabola.filter(|p| (low / 2.0..=high * 2.0).contains(&p.n))
 }
 
-fn profiles(budgets: &[Budget]) -> Picture {
+/// Some of the profiles; without the model of `hidden` parameters.
+fn profiles(budgets: &[Budget], hidden: Option<f64>) -> Picture {
     // Those with a parabola first: a bill that has none teaches less.
     let mut chosen: Vec<&Budget> = budgets.iter().filter(|b| trusted(b).is_some()).collect();
     if chosen.is_empty() {
@@ -53,16 +60,17 @@ fn profiles(budgets: &[Budget]) -> Picture {
     let mut series = Vec::new();
     for (i, budget) in chosen.into_iter().enumerate() {
         let color = i + 1;
+        let points: Vec<_> = budget.profile.iter().copied().filter(|p| Some(p.0) != hidden).collect();
         series.push(Series {
-            name: format!("C {:.1e}", budget.c),
-            points: budget.profile.clone(),
+            name: typeset(&format!("C {:.1e}", budget.c)),
+            points: points.clone(),
             stroke: Stroke::Dots,
             color,
         });
         if let Some(parabola) = trusted(budget) {
             series.push(Series {
                 name: format!("its parabola {color}"),
-                points: drawn(&parabola, &budget.profile),
+                points: drawn(&parabola, &points),
                 stroke: Stroke::Dashed,
                 color,
             });
@@ -119,7 +127,8 @@ mod tests {
         let line = drawn(&budgets[0].parabola.unwrap(), &near);
         assert!((line[0].0 - 1e4).abs() < 1.0 && (line[0].1 - near[0].1).abs() < 1e-9);
         assert!(trusted(&budgets[1]).is_none());
-        assert_eq!(profiles(&budgets).series.len(), 2);
+        assert_eq!(profiles(&budgets, None).series.len(), 2);
+        assert_eq!(profiles(&budgets, Some(4e4)).series[0].points, near[..2]);
         let drawn = frontier(&budgets);
         assert_eq!((drawn.series[0].points.len(), drawn.series[1].points.len()), (1, 2));
         assert!((drawn.series[2].points[0].1 - 1e11 / 6.0 / 2e4).abs() < 1e3);

@@ -11,6 +11,7 @@ use super::super::plot::{Axes, Level, Picture, Series, Stroke};
 use super::super::state::State;
 use super::curves::Curves;
 use super::parts::{Card, Shown, or_waiting};
+use crate::format::typeset;
 use gradus_core::scaling::{EPOCH, HOFFMANN, Interval, Law};
 use gradus_lessons::check::Number;
 use gradus_lessons::recipe::Role;
@@ -71,7 +72,7 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
         picture
     });
     view! {
-        <Card title="Loss falls as a power law" aside="one line a model, named by its parameters">
+        <Card title="Loss falls as a power law" live=true aside="one line a model, named by its parameters">
             <LineChart title="Loss falls as a power law" picture=sweep
                 axes=Axes { x: "tokens read", y: "loss on held-out text, nats a token", log_x: true, log_y: true } />
             <Show when=move || !open.get()>
@@ -80,7 +81,7 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
         </Card>
         <Fit figures />
         <held::Held figures open />
-        <budgets::Budgets figures />
+        <budgets::Budgets figures open />
         <planner::Planner figures />
         <Curves store before=Signal::derive(move || (!open.get()).then_some(FORETOLD)) />
     }
@@ -118,7 +119,9 @@ fn Fit(figures: Shown<Figures>) -> impl IntoView {
     view! {
         <Card title="The five numbers of the law" aside="L = E + A/Nᵅ + B/Dᵝ">
             {or_waiting(figures, "When the smaller models are trained, the law is fitted to their losses.", |f| {
-                let interval = |i: usize| format!("{} … {}", Number(f.intervals[i].low), Number(f.intervals[i].high));
+                // Below a millionth of a nat the fit has found no floor at all.
+                let number = |x: f64| typeset(&Number(if x.abs() < 1e-6 { 0.0 } else { x }).to_string());
+                let interval = |i: usize| format!("{} … {}", number(f.intervals[i].low), number(f.intervals[i].high));
                 let law = |name: &str, l: &Law, intervals: Option<[String; 3]>| {
                     let [e, alpha, beta] = intervals.unwrap_or_default();
                     let cell = |v: f64, interval: String| view! { <td>{Number(v).to_string()}<small>{interval}</small></td> };
@@ -138,11 +141,11 @@ fn Fit(figures: Shown<Figures>) -> impl IntoView {
                                 })}
                                 {law("yours, Huber", &f.huber.law, None)}
                                 {law("Hoffmann 2022", &HOFFMANN, None)}
-                                {law("Epoch 2024", &EPOCH, None)}
+                                {law("Besiroglu 2024", &EPOCH, None)}
                             </tbody>
                         </table>
                     </div>
-                    <p class="note">{format!("Small type: the middle 95 % of the bootstrap’s fits. The text’s true entropy is {:.3} nats a token: the row “E known” holds E there. A smaller E with smaller exponents fits almost as well, which is why its interval is wide. The published constants are of other text and other tokens.", f.floor)}</p>
+                    <p class="note">{format!("Small type: the middle 95 % of the bootstrap’s fits. The text’s true entropy is {:.3} nats a token: the row “E known” holds E there. Where E’s interval is wide, a smaller E with smaller exponents fits almost as well. The published constants are of other text and other tokens.", f.floor)}</p>
                 }
             })}
         </Card>

@@ -1,6 +1,7 @@
 //! A planner: from a budget to N and D, by the learner's own fit and by published ones.
 
 use super::super::parts::{Card, Shown};
+use crate::format::typeset;
 use gradus_core::scaling::{EPOCH, HOFFMANN, Optimum, kaplan_optimum, ratios_within_rounding};
 use gradus_lessons::check::Number;
 use gradus_lessons::recipe::scaling_laws::Figures;
@@ -15,11 +16,14 @@ pub(super) fn Planner(figures: Shown<Figures>) -> impl IntoView {
     let rows = move || {
         let c = budget.get();
         let ours = figures.with(|f| f.as_ref().map(|f| f.fit.law.optimum(c)));
+        let known =
+            figures.with(|f| f.as_ref().and_then(|f| Some(f.known_floor.as_ref()?.fit.law.optimum(c))));
         let rows = [
-            ("your fit", ours),
+            ("yours, least squares", ours),
+            ("yours, E known", known),
             ("Kaplan 2020", Some(kaplan_optimum(c))),
             ("Hoffmann 2022, as printed", Some(HOFFMANN.optimum(c))),
-            ("Epoch 2024", Some(EPOCH.optimum(c))),
+            ("Besiroglu 2024", Some(EPOCH.optimum(c))),
         ];
         rows.into_iter().filter_map(|(name, o)| o.map(|o| row(name, o))).collect_view()
     };
@@ -53,7 +57,7 @@ pub(super) fn Planner(figures: Shown<Figures>) -> impl IntoView {
                 let [low, high] = ratios_within_rounding(&HOFFMANN, budget.get());
                 format!("Rounding: at this budget, exponents that round to the two digits Hoffmann printed advise anything from {low:.0} to {high:.0} tokens a parameter.")
             }}</p>
-            <p class="note">"Your fit is of models of ten thousand to a hundred thousand parameters: far beyond its budgets it is an extrapolation by many powers of ten. Kaplan counts parameters without the embedding."</p>
+            <p class="note">"Your fits are of models of some thousand to a hundred thousand parameters: far beyond their budgets they are extrapolations by many powers of ten. Kaplan counts parameters without the embedding."</p>
         </Card>
     }
 }
@@ -64,7 +68,7 @@ fn parse(text: &str) -> Option<f64> {
 
 fn row(name: &'static str, o: Optimum) -> impl IntoView {
     view! {
-        <tr><th scope="row">{name}</th><td>{format!("{:.2e}", o.n)}</td><td>{format!("{:.2e}", o.d)}</td><td>{Number(o.d / o.n).to_string()}</td></tr>
+        <tr><th scope="row">{name}</th><td>{typeset(&format!("{:.2e}", o.n))}</td><td>{typeset(&format!("{:.2e}", o.d))}</td><td>{Number(o.d / o.n).to_string()}</td></tr>
     }
 }
 

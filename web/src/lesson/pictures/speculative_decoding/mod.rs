@@ -134,6 +134,20 @@ fn numbers(f: &Figures, sampled: RwSignal<bool>) -> impl IntoView + use<> {
     }
 }
 
+/// Seconds in microseconds.
+fn micros(seconds: f64) -> String {
+    format!("{} µs", crate::format::grouped((1e6 * seconds).round() as u64))
+}
+
+/// Within 2 % nobody can tell.
+fn verdict(speed_up: f64) -> &'static str {
+    match speed_up {
+        s if s > 1.02 => "gains",
+        s if s < 0.98 => "loses",
+        _ => "breaks even",
+    }
+}
+
 /// Measured speed-up against K.
 #[component]
 fn Clock(figures: Shown<Figures>) -> impl IntoView {
@@ -172,7 +186,7 @@ fn Clock(figures: Shown<Figures>) -> impl IntoView {
                 axes=Axes { x: "guesses a round, K", y: "speed-up over the target alone, ×", log_x: false, log_y: false } />
             {or_waiting(figures, "", |f| {
                 let rows = f.clock.iter().map(|c| view! {
-                    <tr><th scope="row">{c.draft.clone()}</th><td>{c.proposals}</td><td>{format!("{:.2} ms", 1e3 * c.plain)}</td><td>{format!("{:.2} ms", 1e3 * c.speculative)}</td><td>{format!("{:.2}", c.cost)}</td><td><b>{format!("{:.2} ×", c.speed_up)}</b></td><td>{if c.speed_up >= 1.0 { "gains" } else { "loses" }}</td></tr>
+                    <tr><th scope="row">{c.draft.clone()}</th><td>{c.proposals}</td><td>{micros(c.plain)}</td><td>{micros(c.speculative)}</td><td>{format!("{:.2}", c.cost)}</td><td><b>{format!("{:.2} ×", c.speed_up)}</b></td><td>{verdict(c.speed_up)}</td></tr>
                 }).collect_view();
                 view! {
                     <div class="wide" tabindex="0" role="group" aria-label="Times">
