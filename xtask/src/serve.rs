@@ -5,21 +5,18 @@
 //! seen at once. It listens on the loopback address only.
 
 use anyhow::{Context, Result, bail};
-use std::fs::{self, File};
-use std::io;
-use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
-use std::thread::JoinHandle;
-use tiny_http::{Header, Method, Request, Response, Server};
-
-/// Requests answered at once; a browser opens at most six connections to one host.
-const THREADS: usize = 6;
+use axum::Router;
+use axum::http::{HeaderName, HeaderValue, header};
+use std::net::TcpListener;
+use std::path::Path;
+use tokio::runtime::{Builder, Runtime};
+use tower_http::services::{ServeDir, ServeFile};
+use tower_http::set_header::SetResponseHeaderLayer;
 
 /// A running server; dropping it stops it.
 pub struct SiteServer {
-    server: Arc<Server>,
     port: u16,
-    threads: Vec<JoinHandle<()>>,
+    runtime: Option<Runtime>,
 }
 
 impl SiteServer {
@@ -43,23 +40,19 @@ impl SiteServer {
         if !folder.join("index.html").is_file() {
             bail!("{} holds no site: run `cargo xtask build` first", folder.display());
         }
-        let server = Server::http(("127.0.0.1", port))
-            .map_err(|e| anyhow::anyhow!("{e}"))
+        let listener = TcpListener::bind(("127.0.0.1", port))
             .with_context(|| format!("cannot listen on port {port}; choose another with --port"))?;
-        let port = server.server_addr().to_ip().map_or(port, |a| a.port());
-        let server = Arc::new(server);
-        let threads = (0..THREADS)
-            .map(|_| {
-                let (server, folder) = (Arc::clone(&server), folder.to_path_buf());
-                std::thread::spawn(move || {
-                    while let Ok(request) = server.recv() {
-                        // A browser that hangs up in the middle is no fault of ours.
-                        let _ = answer(request, &folder, isolated);
-                    }
-                })
-            })
-            .collect();
-        Ok(Self { server, port, threads })
+        listener.set_nonblocking(true)?;
+        let port = listener.local_addr()?.port();
+        let site = site(folder, isolated);
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_io().build()?;
+        runtime.spawn(async move {
+            // It ends with the runtime; a browser that hangs up in the middle is no fault of ours.
+            if let Ok(listener) = tokio::net::TcpListener::from_std(listener) {
+                let _ = axum::serve(listener, site).await;
+            }
+        });
+        Ok(Self { port, runtime: Some(runtime) })
     }
 
     /// Serves `folder` on `first`, or on the next free port of the hundred after it.
@@ -69,7 +62,7 @@ impl SiteServer {
     pub fn start_near(folder: &Path, first: u16) -> Result<Self> {
         let last = first.saturating_add(100);
         for port in first..last {
-            if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            if TcpListener::bind(("127.0.0.1", port)).is_ok() {
                 return Self::start(folder, port);
             }
         }
@@ -82,157 +75,86 @@ impl SiteServer {
     }
 
     /// Serves until the process is ended.
-    pub fn join(mut self) {
-        for thread in self.threads.drain(..) {
-            let _ = thread.join();
+    pub fn join(self) -> ! {
+        loop {
+            std::thread::park();
         }
     }
 }
 
 impl Drop for SiteServer {
     fn drop(&mut self) {
-        // One wake-up ends one waiting thread.
-        for _ in &self.threads {
-            self.server.unblock();
-        }
-        for thread in self.threads.drain(..) {
-            let _ = thread.join();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
         }
     }
 }
 
-fn answer(request: Request, folder: &Path, isolated: bool) -> io::Result<()> {
-    if !matches!(request.method(), Method::Get | Method::Head) {
-        return request.respond(Response::empty(405));
-    }
-    let url = request.url().to_owned();
-    let path = url.split(['?', '#']).next().unwrap_or_default();
-    match find(folder, path) {
-        Found::File(file) => send(request, &file, 200, isolated),
-        // Relative links in a folder's page need the slash.
-        Found::Folder => {
-            request.respond(Response::empty(301).with_header(header("Location", &format!("{path}/"))))
-        }
-        Found::Nothing => {
-            let page = folder.join("404.html");
-            if page.is_file() {
-                send(request, &page, 404, isolated)
-            } else {
-                request.respond(Response::empty(404))
-            }
-        }
-    }
-}
-
-#[derive(Debug, PartialEq)]
-enum Found {
-    File(PathBuf),
-    Folder,
-    Nothing,
-}
-
-/// The file that `path`, as it stands in a request, names below `folder`.
-fn find(folder: &Path, path: &str) -> Found {
-    let Some(relative) = percent_decode(path.trim_start_matches('/')) else { return Found::Nothing };
-    let relative = Path::new(&relative);
-    // No way out of the folder: no `..`, no root, no drive.
-    if relative.components().any(|c| !matches!(c, Component::Normal(_))) {
-        return Found::Nothing;
-    }
-    let file = folder.join(relative);
-    if file.is_file() {
-        Found::File(file)
-    } else if file.join("index.html").is_file() {
-        if path.ends_with('/') { Found::File(file.join("index.html")) } else { Found::Folder }
-    } else {
-        Found::Nothing
-    }
-}
-
-fn percent_decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        if *first == b'%' {
-            let hex = std::str::from_utf8(tail.get(..2)?).ok()?;
-            bytes.push(u8::from_str_radix(hex, 16).ok()?);
-            rest = &tail[2..];
-        } else {
-            bytes.push(*first);
-            rest = tail;
-        }
-    }
-    String::from_utf8(bytes).ok()
-}
-
-fn send(request: Request, file: &Path, status: u16, isolated: bool) -> io::Result<()> {
-    // The length is sent, so that the page can show how far a download has got.
-    let length = fs::metadata(file)?.len() as usize;
-    let mut headers = vec![
-        header("Content-Type", media_type(file)),
-        header("Cache-Control", "no-store"),
-        header("X-Content-Type-Options", "nosniff"),
+/// The files of a folder, under the headers that all have.
+fn site(folder: &Path, isolated: bool) -> Router {
+    let files = ServeDir::new(folder).not_found_service(ServeFile::new(folder.join("404.html")));
+    let always = [(header::CACHE_CONTROL, "no-store"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    let shared = [
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-embedder-policy"), "require-corp"),
     ];
-    if isolated {
-        headers.push(header("Cross-Origin-Opener-Policy", "same-origin"));
-        headers.push(header("Cross-Origin-Embedder-Policy", "require-corp"));
-    }
-    request.respond(
-        Response::new(status.into(), headers, File::open(file)?, Some(length), None)
-            .with_chunked_threshold(usize::MAX),
-    )
-}
-
-fn header(name: &str, value: &str) -> Header {
-    Header::from_bytes(name, value).unwrap_or_else(|()| unreachable!("{name}: {value} is a valid header"))
-}
-
-fn media_type(file: &Path) -> &'static str {
-    match file.extension().and_then(|e| e.to_str()).unwrap_or_default() {
-        "html" => "text/html; charset=utf-8",
-        "js" | "mjs" => "text/javascript; charset=utf-8",
-        "wasm" => "application/wasm",
-        "css" => "text/css; charset=utf-8",
-        "json" | "map" => "application/json",
-        "svg" => "image/svg+xml",
-        "png" => "image/png",
-        "ico" => "image/x-icon",
-        "woff2" => "font/woff2",
-        "txt" | "md" => "text/plain; charset=utf-8",
-        "zip" => "application/zip",
-        _ => "application/octet-stream",
-    }
+    let headers = always.into_iter().chain(shared.into_iter().filter(|_| isolated));
+    headers.fold(Router::new().fallback_service(files), |site, (name, value)| {
+        site.layer(SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value)))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
 
-    fn site() -> PathBuf {
-        let folder = std::env::temp_dir().join(format!("gradus-serve-{}", std::process::id()));
-        fs::create_dir_all(folder.join("lesson/one")).unwrap();
-        for name in ["index.html", "lesson/one/index.html", "a b.wasm"] {
-            fs::write(folder.join(name), name).unwrap();
-        }
-        folder
+    /// What the server says to a path that is sent as it stands.
+    fn ask(server: &SiteServer, path: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", server.port)).expect("a connection");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .expect("a request");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer.to_lowercase()
     }
 
     #[test]
     fn finds_files_and_never_leaves_the_folder() {
-        let folder = site();
-        let file = |name: &str| Found::File(folder.join(name));
-        assert_eq!(find(&folder, "/"), file("index.html"));
-        assert_eq!(find(&folder, "/a%20b.wasm"), file("a b.wasm"));
-        assert_eq!(find(&folder, "/lesson/one"), Found::Folder);
-        assert_eq!(find(&folder, "/lesson/one/"), file("lesson/one/index.html"));
-        for outside in ["/../etc/passwd", "/%2e%2e/etc/passwd", "//etc/passwd", "/%zz", "/%2", "/nowhere"] {
-            assert_eq!(find(&folder, outside), Found::Nothing, "{outside}");
+        let folder = std::env::temp_dir().join(format!("gradus-serve-{}/site", std::process::id()));
+        fs::create_dir_all(folder.join("lesson/one")).expect("a folder");
+        fs::write(folder.join("../secret.txt"), "secret").expect("a file");
+        for name in ["index.html", "404.html", "lesson/one/index.html", "a b.wasm", "x.js", "math.woff2"] {
+            fs::write(folder.join(name), format!("this is {name}")).expect("a file");
         }
-    }
-
-    #[test]
-    fn every_kind_of_file_in_the_site_has_its_type() {
-        assert_eq!(media_type(Path::new("x.wasm")), "application/wasm");
-        assert!(media_type(Path::new("x.js")).starts_with("text/javascript"));
+        let server = SiteServer::start(&folder, 0).expect("a server");
+        let says = |path: &str, parts: &[&str]| {
+            let answer = ask(&server, path);
+            for part in parts {
+                assert!(answer.contains(part), "{path}: no {part} in {answer}");
+            }
+        };
+        says(
+            "/",
+            &["200 ok", "text/html", "this is index.html", "no-store", "nosniff", "content-length: 18"],
+        );
+        says("/a%20b.wasm", &["200 ok", "application/wasm", "this is a b.wasm"]);
+        says("/x.js", &["text/javascript"]);
+        says("/math.woff2", &["font/woff2"]);
+        says("/lesson/one", &["location: /lesson/one/"]);
+        says("/lesson/one/", &["200 ok", "this is lesson/one/index.html"]);
+        for outside in ["/../secret.txt", "/%2e%2e/secret.txt", "//etc/passwd", "/nowhere"] {
+            says(outside, &["404 not found", "this is 404.html"]);
+        }
+        assert!(!ask(&server, "/%zz").contains("200 ok"));
+        // Connections that are kept open, more than a browser has, do not keep others waiting.
+        let idle: Vec<_> = (0..20).map(|_| TcpStream::connect(("127.0.0.1", server.port))).collect();
+        says("/", &["200 ok"]);
+        drop(idle);
+        let isolated = SiteServer::start_isolated(&folder, 0).expect("a server");
+        assert!(ask(&isolated, "/").contains("cross-origin-embedder-policy: require-corp"));
+        assert!(!ask(&server, "/").contains("cross-origin"));
     }
 }
