@@ -39,12 +39,13 @@ pub(crate) fn ship(only: &[String]) -> Result<()> {
     let work = Path::new("target/ship");
     let (models, runs) = (work.join("models"), Path::new(SHIPPED).join("runs"));
     fs::create_dir_all(&runs)?;
-    if !models.join("base").is_dir() {
+    let chosen = || RUNS.iter().filter(|(lesson, _)| only.is_empty() || only.iter().any(|o| o == lesson));
+    // The others neither begin from a model nor leave one.
+    let raised = chosen().any(|(_, needs)| !needs.is_empty());
+    if raised && !models.join("base").is_dir() {
         run("base", None, &models, &[])?;
     }
-    for (lesson, needs) in
-        RUNS.iter().filter(|(lesson, _)| only.is_empty() || only.iter().any(|o| o == lesson))
-    {
+    for (lesson, needs) in chosen() {
         let from = work.join(lesson);
         for role in *needs {
             copy(&models.join(role), &from.join(role)).with_context(|| format!("{lesson} needs {role}"))?;
@@ -53,7 +54,7 @@ pub(crate) fn ship(only: &[String]) -> Result<()> {
         let from = (!needs.is_empty()).then_some(from.as_path());
         run(lesson, from, &models, &["--record", &record.to_string_lossy(), "--zips", SHIPPED])?;
     }
-    record_figures(&models)
+    if raised { record_figures(&models) } else { Ok(()) }
 }
 
 /// Writes the figures of the models as they were trained, which the tests find again in the rounded ones.

@@ -120,7 +120,8 @@ pub struct Estimate {
     pub mean: f64,
     /// Its standard deviation.
     pub deviation: f64,
-    /// What its mean is beyond the exact one, in exact standard errors. Of k3 without tokens below [`RARE`](gradus_core::train::RARE).
+    /// What its mean is beyond the exact one, in exact standard errors. Of k3 without tokens below
+    /// [`RARE`](gradus_core::train::RARE).
     pub z: f64,
 }
 

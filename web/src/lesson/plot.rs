@@ -270,7 +270,7 @@ pub(super) fn draw(
         let x = at_x(value);
         area.draw(&PathElement::new([(x, bottom), (x, bottom + px(4.0))], line(palette.line, 1.0)))?;
         let style = text(palette.soft, HPos::Center, VPos::Top);
-        // Only the last may be cut: measuring each would cost as much as the curves.
+        // Only the last may be cut.
         let near = x + px(30.0) > width;
         let half = if near { area.estimate_text_size(&name, &style)?.0 as i32 / 2 } else { 0 };
         area.draw_text(&name, &style, (x.min(width - half - px(1.0)), bottom + px(6.0)))?;

@@ -197,11 +197,12 @@ pub(super) async fn alone(
     // The first run is not timed: whatever is done once has then been done.
     generator.generate(&mut *device, &prompts[0], &greedy, None).await?;
     let mut seconds = Vec::new();
-    for (i, prompt) in prompts.iter().enumerate() {
+    for prompt in prompts {
         let start = Instant::now();
         generator.generate(&mut *device, prompt, &greedy, None).await?;
         seconds.push(start.elapsed().as_secs_f64() / settings.max_tokens as f64);
-        course.progress(i as u64, prompts.len() as u64).await?;
+        // The part's bar belongs to the drafts, which come next.
+        course.progress(0, settings.proposals.len() as u64).await?;
     }
     generator.release(&mut *device);
     course.put_back(device);
