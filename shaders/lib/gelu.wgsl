@@ -3,17 +3,10 @@
 const ROOT_2_OVER_PI: f32 = 0.7978845608028654;
 const CUBIC: f32 = 0.044715;
 
-fn gelu_tanh(x: vec4f) -> vec4f {
+fn gelu(x: vec4f) -> mat2x4f {
     let z = clamp(ROOT_2_OVER_PI * (x + CUBIC * x * x * x), vec4f(-20.0), vec4f(20.0));
-    return 1.0 - 2.0 / (1.0 + exp(2.0 * z));
-}
-
-fn gelu(x: vec4f) -> vec4f {
-    return 0.5 * x * (1.0 + gelu_tanh(x));
-}
-
-fn gelu_slope(x: vec4f) -> vec4f {
-    let t = gelu_tanh(x);
+    let t = 1.0 - 2.0 / (1.0 + exp(2.0 * z));
     let inner = ROOT_2_OVER_PI * (1.0 + 3.0 * CUBIC * x * x);
-    return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * inner;
+    let half = 0.5 * (1.0 + t);
+    return mat2x4f(x * half, half + 0.5 * x * (1.0 - t * t) * inner);
 }

@@ -149,6 +149,7 @@ fn every_op_agrees_with_finite_differences() {
         "linear",
         "log_prob",
         "masked_sum",
+        "mul",
         "norm",
         "scale",
     ]);

@@ -9,6 +9,8 @@ use std::collections::HashMap;
 /// the gradients of what the op read.
 pub struct Backward<'t> {
     tape: &'t mut Tape,
+    /// The steps that are walked, first to last.
+    steps: &'t [Step],
     grads: HashMap<Value, Value>,
 }
 
@@ -17,7 +19,7 @@ impl Tape {
     /// gradient of every activation that was reached. Gradients of parameters are added to `grads`.
     pub fn backward(&mut self, seeds: &[(Value, Value)]) -> Result<HashMap<Value, Value>> {
         let steps = self.steps.clone();
-        let mut back = Backward { tape: self, grads: seeds.iter().copied().collect() };
+        let mut back = Backward { tape: self, steps: &steps, grads: seeds.iter().copied().collect() };
         for step in steps.iter().rev() {
             if step.writes.iter().any(|w| back.grads.contains_key(w)) {
                 step.op.vjp_dyn(&mut back, step)?;
@@ -42,6 +44,18 @@ impl Backward<'_> {
     /// then [`set`](Self::set) the sum.
     pub fn take(&mut self, value: Value) -> Option<Value> {
         self.grads.remove(&value)
+    }
+
+    /// The slope that `value` was made with, if a single step reads `value` and it has no gradient yet. That step may
+    /// multiply its gradient by the slope and [`set`](Self::set) the product for the slope's value instead of for
+    /// `value`: the maker of both takes it for the gradient of what it put through the curve.
+    pub fn slope(&self, value: Value) -> Option<Value> {
+        let readers = self.steps.iter().flat_map(|step| &step.reads).filter(|&&read| read == value).count();
+        if readers > 1 || self.grads.contains_key(&value) {
+            return None;
+        }
+        let maker = self.steps.iter().find(|step| step.writes.first() == Some(&value))?;
+        maker.op.slope_dyn().map(|output| maker.writes[output])
     }
 
     /// Gives `value` (a further contribution to) its gradient.

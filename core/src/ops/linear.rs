@@ -1,13 +1,14 @@
 //! `y = x · W + b`, with GELU or a residual added on the way out. GPT-2 stores W as `[K, N]` (Conv1D);
 //! the tied head multiplies by the transpose of the embedding, `[N, K]`.
 
-use super::{ALONE, Constant, Dispatch, Family, GeluGrad, Op, expect, flag, groups, no_gradient, u};
+use super::{ALONE, Constant, Dispatch, Family, Mul, Op, expect, flag, groups, no_gradient, u};
 use crate::Result;
 use crate::device::cpu::{Io, Real, Start};
 use crate::graph::{Backward, Spec, Step, Value};
 
 /// reads x `[.., K]`, w `[K, N]` (or `[N, K]` if `transposed`), then b `[N]` if `bias`, then a residual
-/// `[.., N]` if `residual`; writes y `[.., N]`, and if `gelu` also what went into the GELU.
+/// `[.., N]` if `residual`; writes y `[.., N]`, and if `gelu` also the GELU's slope there, by
+/// which a gradient is multiplied on its way back.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Linear {
     /// w is `[N, K]`.
@@ -37,7 +38,7 @@ impl Op for Linear {
     }
 
     fn outputs(&self) -> &'static [&'static str] {
-        if self.gelu { &["", "pre"] } else { &[""] }
+        if self.gelu { &["", "slope"] } else { &[""] }
     }
 
     fn infer(&self, reads: &[Spec]) -> Result<Vec<Spec>> {
@@ -70,21 +71,25 @@ impl Op for Linear {
             (true, true) => Start::RowAnd(io.f(2), io.f(3)),
         };
         if self.gelu {
-            let pre = io.out(1);
-            F::gemm([m, n, k], (x, [k, 1]), (w, self.strides(k, n)), (pre, n), start);
-            F::gelu(pre, y);
+            F::gemm([m, n, k], (x, [k, 1]), (w, self.strides(k, n)), (&mut *y, n), start);
+            F::gelu(y, io.out(1));
         } else {
             F::gemm([m, n, k], (x, [k, 1]), (w, self.strides(k, n)), (y, n), start);
         }
     }
 
     fn vjp(&self, back: &mut Backward<'_>, step: &Step) -> Result<()> {
-        let Some(dy) = back.only(step) else { return Ok(()) };
+        // The gradient of the sums: of y, times the slope, unless the step after this one has multiplied already.
+        let d = match (back.only(step), self.slope().map(|output| step.writes[output])) {
+            (Some(dy), Some(slope)) => back.push(slope, Mul, &[dy, slope])?,
+            (Some(dy), None) => dy,
+            (None, Some(slope)) if let Some(d) = back.grad(slope) => d,
+            (None, _) => return Ok(()),
+        };
         let (x, w) = (step.reads[0], step.reads[1]);
         if self.residual {
-            back.set(step.reads[step.reads.len() - 1], dy)?;
+            back.set(step.reads[step.reads.len() - 1], d)?;
         }
-        let d = if self.gelu { back.push(step.writes[1], GeluGrad, &[dy, step.writes[1]])? } else { dy };
         if let Some(dw) = back.parameter(w) {
             // A bias may be frozen (a mask on the logits) where the matrix learns.
             let bias = if self.bias { back.parameter(step.reads[2]) } else { None };
@@ -92,8 +97,17 @@ impl Op for Linear {
             let writes: Vec<Value> = [Some(dw), bias].into_iter().flatten().collect();
             back.push_into(op, &[x, d], &writes)?;
         }
-        let dx = back.push(x, LinearGradInput { transposed: self.transposed }, &[d, w])?;
+        let op = LinearGradInput { transposed: self.transposed, scaled: false };
+        if let Some(slope) = back.slope(x) {
+            let d = back.push(slope, LinearGradInput { scaled: true, ..op }, &[d, w, slope])?;
+            return back.set(slope, d);
+        }
+        let dx = back.push(x, op, &[d, w])?;
         back.set(x, dx)
+    }
+
+    fn slope(&self) -> Option<usize> {
+        self.gelu.then_some(1)
     }
 
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
@@ -148,11 +162,13 @@ fn depth(family: Family, rows: usize) -> Option<(&'static str, Constant)> {
     (family == Family::Workgroups).then(|| u(Family::DEPTH, rows))
 }
 
-/// reads dy `[.., N]`, w; writes dx `[.., K]`.
-#[derive(Debug)]
+/// reads dy `[.., N]`, w, and if `scaled` a slope `[.., K]`; writes dx `[.., K]`, times the slope.
+#[derive(Clone, Copy, Debug)]
 pub struct LinearGradInput {
     /// w is `[N, K]`.
     pub transposed: bool,
+    /// The product is multiplied by a slope on the way out: that of the GELU before the layer.
+    pub scaled: bool,
 }
 
 impl LinearGradInput {
@@ -167,9 +183,10 @@ impl Op for LinearGradInput {
     }
 
     fn infer(&self, reads: &[Spec]) -> Result<Vec<Spec>> {
-        expect(reads.len() == 2, self.name(), reads)?;
+        expect(reads.len() == 2 + usize::from(self.scaled), self.name(), reads)?;
         let (k, n) = self.forward().sizes(&reads[1]);
-        expect(reads[0].last() == n, self.name(), reads)?;
+        let fits = !self.scaled || reads[2].len() == reads[0].rows() * k;
+        expect(reads[0].last() == n && fits, self.name(), reads)?;
         let mut shape = reads[0].shape.clone();
         if let Some(last) = shape.last_mut() {
             *last = k;
@@ -182,7 +199,12 @@ impl Op for LinearGradInput {
         let (m, (k, n)) = (io.read_spec(0).rows(), self.forward().sizes(io.read_spec(1)));
         let [a, b] = self.forward().strides(k, n);
         let (dy, w, dx) = (io.f(0), io.f(1), io.out(0));
-        F::gemm([m, k, n], (dy, [n, 1]), (w, [b, a]), (dx, k), Start::Zero);
+        F::gemm([m, k, n], (dy, [n, 1]), (w, [b, a]), (&mut *dx, k), Start::Zero);
+        if self.scaled {
+            for (dx, &slope) in dx.iter_mut().zip(io.f(2)) {
+                *dx *= slope;
+            }
+        }
     }
 
     fn vjp(&self, _: &mut Backward<'_>, _: &Step) -> Result<()> {
@@ -202,7 +224,8 @@ impl LinearGradInput {
     // dx = dy · Wᵀ is a plain product with the other orientation.
     fn launch(&self, family: Family, reads: &[Spec]) -> Dispatch {
         let (m, (k, n)) = (reads[0].rows(), self.forward().sizes(&reads[1]));
-        product(family, "linear_plain", [m, n, k], !self.transposed)
+        let shader = if self.scaled { "linear_scaled" } else { "linear_plain" };
+        product(family, shader, [m, n, k], !self.transposed)
     }
 }
 

@@ -17,13 +17,13 @@ mod family;
 mod flash_attention;
 mod flash_attention_grad;
 mod form;
-mod gelu;
 mod grad_norm;
 mod gru;
 mod kl;
 mod linear;
 mod log_prob;
 mod masked_sum;
+mod mul;
 mod norm;
 mod ppo;
 mod pretrain;
@@ -50,13 +50,13 @@ pub use family::Family;
 pub use flash_attention::FlashAttention;
 pub use flash_attention_grad::{FlashAttentionDelta, FlashAttentionGradKv, FlashAttentionGradQ};
 pub use form::Form;
-pub use gelu::GeluGrad;
 pub use grad_norm::{GRAD_NORM_PARTS, GradNorm};
 pub use gru::{Gru, GruGrad, MAX_GRU_WIDTH};
 pub use kl::{Entropy, Kl};
 pub use linear::{Linear, LinearGradInput, LinearGradWeight};
 pub use log_prob::{LogProb, LogProbGrad};
 pub use masked_sum::{MaskedSum, MaskedSumGrad};
+pub use mul::Mul;
 pub use norm::{Norm, NormGrad, NormGradParams};
 pub use ppo::{Minibatch, OLD, POLICY_METRICS, PpoPolicy, PpoValue, VALUE_METRICS};
 pub use pretrain::Pretrain;
@@ -118,6 +118,12 @@ pub trait Op: Debug + Send + Sync {
     /// Appends the vector–Jacobian product.
     fn vjp(&self, back: &mut Backward<'_>, step: &Step) -> Result<()>;
 
+    /// Its output that is the slope of its first one, element by element, if it makes one: a step after it may multiply
+    /// the gradient by it in passing ([`Backward::slope`]).
+    fn slope(&self) -> Option<usize> {
+        None
+    }
+
     /// The kernel launch.
     fn dispatch(&self, reads: &[Spec], writes: &[Spec]) -> Dispatch;
 
@@ -137,6 +143,8 @@ pub trait DynOp: Debug + Send + Sync {
     fn cpu_f64(&self, io: Io<'_, f64>);
     /// See [`Op::vjp`].
     fn vjp_dyn(&self, back: &mut Backward<'_>, step: &Step) -> Result<()>;
+    /// See [`Op::slope`].
+    fn slope_dyn(&self) -> Option<usize>;
     /// See [`Op::dispatch`].
     fn dispatch_dyn(&self, family: Family, reads: &[Spec], writes: &[Spec]) -> Dispatch;
 }
@@ -153,6 +161,9 @@ impl<T: Op> DynOp for T {
     }
     fn vjp_dyn(&self, back: &mut Backward<'_>, step: &Step) -> Result<()> {
         self.vjp(back, step)
+    }
+    fn slope_dyn(&self) -> Option<usize> {
+        self.slope()
     }
     fn dispatch_dyn(&self, family: Family, reads: &[Spec], writes: &[Spec]) -> Dispatch {
         match family {

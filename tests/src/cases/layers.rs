@@ -5,8 +5,7 @@ use crate::array::Array::{self, Float};
 use crate::reference::layers as reference;
 use gradus_core::graph::Spec;
 use gradus_core::ops::{
-    Add, Embed, EmbedGrad, GeluGrad, Linear, LinearGradInput, LinearGradWeight, Norm, NormGrad,
-    NormGradParams, Op,
+    Add, Embed, EmbedGrad, Linear, LinearGradInput, LinearGradWeight, Mul, Norm, NormGrad, NormGradParams, Op,
 };
 
 pub(super) fn cases() -> Vec<Case> {
@@ -22,13 +21,13 @@ pub(super) fn cases() -> Vec<Case> {
     for sizes in [[1, 4, 4], [5, 20, 24], [33, 16, 20], [64, 64, 64], [70, 132, 68], [130, 48, 516]] {
         cases.extend(linears().map(|op| linear(op, sizes)));
         for transposed in [false, true] {
-            cases.push(linear_grad_input(transposed, sizes));
+            cases.extend([false, true].map(|scaled| linear_grad_input(transposed, scaled, sizes)));
             cases.push(linear_grad_weight(transposed, false, sizes));
             cases.push(linear_grad_weight(transposed, true, sizes));
         }
     }
     for n in [1, 100, 257, 1033] {
-        cases.extend([add(n), gelu_grad(n, 1.0), gelu_grad(n, 8.0)]);
+        cases.extend([add(n), mul(n)]);
     }
     cases
 }
@@ -136,24 +135,32 @@ fn linear(op: Linear, [m, k, n]: [usize; 3]) -> Case {
         if bias {
             y.iter_mut().enumerate().for_each(|(i, y)| *y += r[2].f()[i % n]);
         }
-        let pre = y.clone();
+        let slope = y.iter().map(|&pre| reference::gelu_slope(pre)).collect();
         if gelu {
             y.iter_mut().for_each(|y| *y = reference::gelu(*y));
         }
         if residual {
             add_to(&mut y, r[r.len() - 1].f());
         }
-        if gelu { vec![Float(y), Float(pre)] } else { vec![Float(y)] }
+        if gelu { vec![Float(y), Float(slope)] } else { vec![Float(y)] }
     })
 }
 
-fn linear_grad_input(transposed: bool, [m, k, n]: [usize; 3]) -> Case {
-    let mut case = Build::new(format!("linear_grad_input transposed={transposed} M={m} K={k} N={n}"));
-    let dy = case.random("dy", &[m, n]);
-    let [w] = case.parameters([("w", &if transposed { [n, k] } else { [k, n] })]);
-    case.makes(LinearGradInput { transposed }, &[dy, w], move |r| {
+fn linear_grad_input(transposed: bool, scaled: bool, [m, k, n]: [usize; 3]) -> Case {
+    let kind = format!("transposed={transposed} scaled={scaled}");
+    let mut case = Build::new(format!("linear_grad_input {kind} M={m} K={k} N={n}"));
+    let mut reads = vec![case.random("dy", &[m, n])];
+    reads.extend(case.parameters([("w", &if transposed { [n, k] } else { [k, n] })]));
+    if scaled {
+        reads.push(case.random("slope", &[m, k]));
+    }
+    case.makes(LinearGradInput { transposed, scaled }, &reads, move |r| {
         let w = if transposed { r[1].f().to_vec() } else { reference::transpose(r[1].f(), k, n) };
-        vec![Float(reference::product(r[0].f(), &w, [m, n, k]))]
+        let mut dx = reference::product(r[0].f(), &w, [m, n, k]);
+        if scaled {
+            dx.iter_mut().zip(r[2].f()).for_each(|(dx, slope)| *dx *= slope);
+        }
+        vec![Float(dx)]
     })
 }
 
@@ -187,12 +194,10 @@ fn add(n: usize) -> Case {
     })
 }
 
-fn gelu_grad(n: usize, deviation: f64) -> Case {
-    let mut case = Build::new(format!("gelu_grad n={n} deviation={deviation}"));
-    let reads = [case.random("dy", &[n]), case.scaled("pre", &[n], deviation)];
-    case.makes(GeluGrad, &reads, |r| {
-        vec![Float(r[0].f().iter().zip(r[1].f()).map(|(d, &x)| d * reference::gelu_slope(x)).collect())]
-    })
+fn mul(n: usize) -> Case {
+    let mut case = Build::new(format!("mul n={n}"));
+    let reads = [case.random("a", &[n]), case.random("b", &[n])];
+    case.makes(Mul, &reads, |r| vec![Float(r[0].f().iter().zip(r[1].f()).map(|(a, b)| a * b).collect())])
 }
 
 fn add_to(sum: &mut [f64], other: &[f64]) {

@@ -32,56 +32,29 @@ fn gelu_vector<S: Simd>(simd: S, x: S::f32s) -> [S::f32s; 2] {
     [y, add(simd.mul_f32s(y, simd.sub_f32s(one, s)), slope, s)]
 }
 
-/// `y = gelu(x)`.
+/// `x ← gelu(x)`, and `slope = gelu′(x)` of what x was.
 #[inline(never)] // tile.rs says why
-pub(super) fn forward(x: &[f32], y: &mut [f32]) {
-    dispatch(Forward { x, y });
+pub(super) fn with_slope(x: &mut [f32], slope: &mut [f32]) {
+    dispatch(WithSlope { x, slope });
 }
 
-/// `dx = dy · gelu′(x)`.
-#[inline(never)]
-pub(super) fn backward(dy: &[f32], x: &[f32], dx: &mut [f32]) {
-    dispatch(Backward { dy, x, dx });
+struct WithSlope<'a> {
+    x: &'a mut [f32],
+    slope: &'a mut [f32],
 }
 
-struct Forward<'a> {
-    x: &'a [f32],
-    y: &'a mut [f32],
-}
-
-impl WithSimd for Forward<'_> {
+impl WithSimd for WithSlope<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let ((x, x_rest), (y, y_rest)) = (S::as_simd_f32s(self.x), S::as_mut_simd_f32s(self.y));
-        for (y, &x) in y.iter_mut().zip(x) {
-            *y = gelu_vector(simd, x)[0];
+        let (x, x_rest) = S::as_mut_simd_f32s(self.x);
+        let (slope, slope_rest) = S::as_mut_simd_f32s(self.slope);
+        for (x, slope) in x.iter_mut().zip(slope) {
+            [*x, *slope] = gelu_vector(simd, *x);
         }
-        for (y, &x) in y_rest.iter_mut().zip(x_rest) {
-            *y = gelu(x).0;
-        }
-    }
-}
-
-struct Backward<'a> {
-    dy: &'a [f32],
-    x: &'a [f32],
-    dx: &'a mut [f32],
-}
-
-impl WithSimd for Backward<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let ((x, x_rest), (dy, dy_rest)) = (S::as_simd_f32s(self.x), S::as_simd_f32s(self.dy));
-        let (dx, dx_rest) = S::as_mut_simd_f32s(self.dx);
-        for ((dx, &dy), &x) in dx.iter_mut().zip(dy).zip(x) {
-            *dx = simd.mul_f32s(dy, gelu_vector(simd, x)[1]);
-        }
-        for ((dx, &dy), &x) in dx_rest.iter_mut().zip(dy_rest).zip(x_rest) {
-            *dx = dy * gelu(x).1;
+        for (x, slope) in x_rest.iter_mut().zip(slope_rest) {
+            (*x, *slope) = gelu(*x);
         }
     }
 }

@@ -82,16 +82,10 @@ pub trait Real: Float + NumAssign + Sum + Debug + Default + Send + Sync + 'stati
         x.iter().copied().fold(Self::neg_infinity(), Self::max)
     }
 
-    /// `y = gelu(x)`, GELU in its tanh form (Hendrycks & Gimpel 2016).
+    /// `x ← gelu(x)`, GELU in its tanh form (Hendrycks & Gimpel 2016), and `slope = gelu′(x)` of what x was.
     #[inline(always)]
-    fn gelu(x: &[Self], y: &mut [Self]) {
-        x.iter().zip(y).for_each(|(&x, y)| *y = gelu::gelu(x).0);
-    }
-
-    /// `dx = dy · gelu′(x)`.
-    #[inline(always)]
-    fn gelu_grad(dy: &[Self], x: &[Self], dx: &mut [Self]) {
-        dy.iter().zip(x).zip(dx).for_each(|((&dy, &x), dx)| *dx = dy * gelu::gelu(x).1);
+    fn gelu(x: &mut [Self], slope: &mut [Self]) {
+        x.iter_mut().zip(slope).for_each(|(x, slope)| (*x, *slope) = gelu::gelu(*x));
     }
 
     /// `c[m, n] = start + a[m, k] · b[k, n]`. Strides are (row, column) in elements; `c` has a row stride alone.
@@ -144,11 +138,8 @@ impl Real for f32 {
     ) {
         product::gemm(size, a, b, c, start);
     }
-    fn gelu(x: &[f32], y: &mut [f32]) {
-        gelu::forward(x, y);
-    }
-    fn gelu_grad(dy: &[f32], x: &[f32], dx: &mut [f32]) {
-        gelu::backward(dy, x, dx);
+    fn gelu(x: &mut [f32], slope: &mut [f32]) {
+        gelu::with_slope(x, slope);
     }
     fn flash() -> Option<Flash<f32>> {
         Some(flash::KERNELS)

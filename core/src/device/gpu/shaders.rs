@@ -50,7 +50,6 @@ kernels! {
     "flash_attention_grad_q_threads": ["index" "flash_threads"],
     "flash_attention_threads": ["index" "flash_threads"],
     "gae": ["index"],
-    "gelu_grad": ["index" "gelu"],
     "grad_norm": ["reduce"],
     "grad_norm_threads": [],
     "kv_append": ["index"],
@@ -63,12 +62,14 @@ kernels! {
     "linear_grad_weight_plain": ["index" "outer_threads"],
     "linear_plain": ["index" "tile_threads"],
     "linear_residual": ["index" "tile_threads"],
+    "linear_scaled": ["index" "tile_threads"],
     "log_prob": ["index" "reduce"],
     "log_prob_grad": ["index"],
     "log_prob_threads": ["index"],
     "masked_sum": ["index" "reduce"],
     "masked_sum_grad": ["index"],
     "minibatch": ["index" "state"],
+    "mul": ["index"],
     "norm": ["index"],
     "norm_grad": ["index" "norm_grad"],
     "norm_grad_add": ["index" "norm_grad"],
@@ -110,6 +111,7 @@ kernels! {
     "linear_grad_weight_plain": ["index" "outer_workgroup"],
     "linear_plain": ["index" "tile_workgroup"],
     "linear_residual": ["index" "tile_workgroup"],
+    "linear_scaled": ["index" "tile_workgroup"],
 }
 
 /// The whole text of a launch's kernel. Errors: no kernel of that name.

@@ -1,0 +1,18 @@
+// dx = (dy · wᵀ) · slope: back through a layer and the GELU before it (core/src/ops/linear.rs).
+@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read> w: array<vec4f>;
+@group(0) @binding(2) var<storage, read> slope: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+
+fn first(column: u32) -> vec4f {
+    return vec4f();
+}
+
+fn put(row: u32, column: u32, value: vec4f) {
+    y[row * N4 + column] = value * slope[row * N4 + column];
+}
+
+@compute @workgroup_size(WIDTH, HEIGHT)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) thread: vec3u) {
+    product(group, thread);
+}
