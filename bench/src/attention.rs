@@ -1,8 +1,9 @@
 //! Times attention over N, the length of a sequence: with its N × N matrix, and tile by tile. Forward alone, and with
 //! the gradient of queries, keys and values.
 
-use crate::{Instant, Request, median, open, row};
+use crate::{Instant, Request, open, row};
 use gradus_core::Result;
+use gradus_core::device::timer::median;
 use gradus_core::device::{Data, Device, Program, Source};
 use gradus_core::graph::{Plan, Spec, Tape};
 use gradus_core::ops;

@@ -83,9 +83,3 @@ pub(crate) async fn open(request: &Request) -> Result<(Box<dyn Device>, Option<P
 pub(crate) fn row(row: &impl Serialize) -> Result<Value> {
     serde_json::to_value(row).map_err(|e| Error::Device(format!("a row cannot be written: {e}")))
 }
-
-/// The middle of some numbers.
-pub fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}

@@ -1,10 +1,11 @@
 //! Times a training step in the page's steady state.
 
-use crate::{Instant, Request, Shape, ceiling, median, open, row};
+use crate::{Instant, Request, Shape, ceiling, open, row};
 use gradus_core::Result;
 use gradus_core::data::{Material, Training};
 use gradus_core::device::cpu::Profile;
 use gradus_core::device::gpu::Gpu;
+use gradus_core::device::timer::median;
 use gradus_core::protocol::{Attention, ModelConfig};
 use gradus_core::text::Tokenizer;
 use gradus_core::train::{Trainer, step_cost};

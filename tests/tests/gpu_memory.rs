@@ -1,6 +1,7 @@
 //! Memory over ten thousand steps. Alone in its process: what other tests take there would be counted too.
 #![cfg(target_os = "linux")]
 
+use gradus_core::device::timer::median;
 use gradus_core::ops::Family;
 use gradus_core::protocol::{ModelConfig, TrainConfig};
 use gradus_tests::watched::trainer;
@@ -11,12 +12,6 @@ fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("a process");
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("its resident set");
     line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number")
-}
-
-fn median(readings: &[u64]) -> u64 {
-    let mut sorted = readings.to_vec();
-    sorted.sort_unstable();
-    sorted[sorted.len() / 2]
 }
 
 /// No object more, no byte on the device, and the process as large in the second half as in the first.
@@ -44,16 +39,16 @@ fn memory_is_flat_over_ten_thousand_steps() {
         let measured = block_on(trainer.collect()).expect("collected");
         assert!(measured.iter().all(|m| m.loss.is_finite()));
         if trainer.step() >= SETTLED {
-            readings.push(resident());
+            readings.push(resident() as f64);
         }
     }
     assert_eq!(made.get(), first);
     assert_eq!(trainer.device.bytes(), bytes);
     let (early, late) = readings.split_at(readings.len() / 2);
     println!("{} readings: from {} to {} kB", readings.len(), readings[0], late[late.len() - 1]);
-    let (early, late) = (median(early), median(late));
+    let (early, late) = (median(early.to_vec()), median(late.to_vec()));
     println!("median of the first half {early} kB, of the second {late} kB");
     // Half of the steps lie between the two.
-    let leak = LEAK * (STEPS - SETTLED) / 2 / 1000;
+    let leak = (LEAK * (STEPS - SETTLED) / 2 / 1000) as f64;
     assert!(late < early + leak, "{early} kB in the first half, {late} kB in the second");
 }

@@ -51,8 +51,13 @@ pub async fn time(
     for _ in 0..repetitions.max(1) {
         found.push(once(device, program, fence, runs).await?.seconds);
     }
-    found.sort_unstable_by(f64::total_cmp);
-    Ok(Timing { seconds: found[found.len() / 2], clock })
+    Ok(Timing { seconds: median(found), clock })
+}
+
+/// The number in the middle, of which a disturbed measurement moves little; NaN of none.
+pub fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_unstable_by(f64::total_cmp);
+    numbers.get(numbers.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// Seconds a run, over so many.

@@ -61,19 +61,22 @@ impl<F: Real> KlMoments<F> {
     /// Of two rows of logits. A token is rare if π is below `rare`. k3 has to do without those: its mean and its
     /// variance may be made by tokens that no sample holds, where π_ref²/π is huge.
     pub fn of(policy: &[F], reference: &[F], rare: F) -> Self {
-        let (p, q) = (log_sum_exp(policy), log_sum_exp(reference));
-        let logs = || policy.iter().zip(reference).map(|(&a, &b)| (a - p, b - q));
-        let mean = |of: &dyn Fn(F, F) -> F| logs().map(|(p, q)| p.expo() * of(p, q)).sum::<F>();
-        let rare = rare.ln();
-        let common = |p: F, q: F| if p >= rare { KlEstimator::K3.of(p, q) } else { F::zero() };
-        let (kl, k3_mean) = (mean(&|p, q| p - q), mean(&common));
-        let square = |x: F| x * x;
-        Self {
-            kl,
-            k1_variance: mean(&|p, q| square(p - q - kl)),
-            k3_mean,
-            k3_variance: mean(&|p, q| square(common(p, q) - k3_mean)),
-        }
+        let (p, q, rare) = (log_sum_exp(policy), log_sum_exp(reference), rare.ln());
+        // π of each token, and its two estimates.
+        let tokens = || {
+            policy.iter().zip(reference).map(|(&a, &b)| {
+                let (p, q) = (a - p, b - q);
+                let k3 = if p >= rare { KlEstimator::K3.of(p, q) } else { F::zero() };
+                (p.expo(), KlEstimator::K1.of(p, q), k3)
+            })
+        };
+        let zero = (F::zero(), F::zero());
+        let (kl, k3_mean) = tokens().fold(zero, |(kl, mean), (p, k1, k3)| (kl + p * k1, mean + p * k3));
+        let (k1_variance, k3_variance) = tokens().fold(zero, |(of_k1, of_k3), (p, k1, k3)| {
+            let (k1, k3) = (k1 - kl, k3 - k3_mean);
+            (of_k1 + p * k1 * k1, of_k3 + p * k3 * k3)
+        });
+        Self { kl, k1_variance, k3_mean, k3_variance }
     }
 }
 

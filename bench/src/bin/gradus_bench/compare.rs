@@ -3,7 +3,8 @@
 
 use super::{Page, Target, ours, shapes};
 use anyhow::{Context, Result, ensure};
-use gradus_bench::{Shape, What, median};
+use gradus_bench::{Shape, What};
+use gradus_core::device::timer::median;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::process::Command;

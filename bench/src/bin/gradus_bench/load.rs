@@ -2,7 +2,7 @@
 //! main thread meanwhile; and what the browser downloads, after brotli.
 
 use anyhow::{Context, Result};
-use gradus_bench::median;
+use gradus_core::device::timer::median;
 use gradus_tests::browser::{Browser, Options};
 use serde_json::{Value, json};
 use std::fs;

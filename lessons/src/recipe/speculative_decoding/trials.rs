@@ -4,6 +4,7 @@ use super::super::Course;
 use super::Settings;
 use super::walk::{Seen, Walk};
 use gradus_core::Result;
+use gradus_core::device::timer::median;
 use gradus_core::device::{Data, Device};
 use gradus_core::generate::{Generator, Rollout, RolloutShape, Speculator, SpeculatorShape, Tally};
 use gradus_core::graph::Spec;
@@ -172,12 +173,6 @@ pub(super) async fn trials(
     }
     course.put_back(device);
     Ok(trials)
-}
-
-/// The one in the middle: a single one that was disturbed does not count.
-fn median(mut numbers: Vec<f64>) -> f64 {
-    numbers.sort_unstable_by(f64::total_cmp);
-    numbers.get(numbers.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 fn greedy(settings: &Settings) -> SampleConfig {
