@@ -348,7 +348,7 @@ fn checks(size: Size, settings: &Settings, learners: &[Learner]) -> Vec<Check> {
             above.fold(f64::NEG_INFINITY, f64::max),
             "",
             Expected::AtMost(1e-9),
-            "exact Bayes accuracy, lessons/src/world/few_shot.rs",
+            "the exact posterior of each prompt: no reader of it can do better",
         ));
     }
     checks

@@ -36,6 +36,29 @@ impl Default for Choices {
 }
 
 impl Choices {
+    /// Those that a run was made with, from the settings that it changed.
+    pub fn recorded(seed: u32, size: Size, patch: &Value, knobs: &[Knob]) -> Self {
+        let mut choices = Self { seed, size, ..Self::default() };
+        for knob in knobs {
+            let path = knob.paths.first().map_or(String::new(), |p| format!("/{}", p.replace('.', "/")));
+            let Some(value) = patch.pointer(&path) else { continue };
+            match knob.control {
+                Control::Number(range) => {
+                    if let Some(number) = value.as_f64() {
+                        choices.set(knob, &range, number);
+                    }
+                }
+                Control::Choice { options, .. } => {
+                    let same = |o: &(&str, &str)| serde_json::from_str(o.1).is_ok_and(|v: Value| v == *value);
+                    if let Some(index) = options.iter().position(same) {
+                        choices.turn(knob, index);
+                    }
+                }
+            }
+        }
+        choices
+    }
+
     /// What a link asks for, and what of it cannot be used.
     pub fn parse(query: &str, knobs: &'static [Knob]) -> (Self, Vec<String>) {
         let (mut choices, mut complaints) = (Self::default(), Vec::new());
@@ -230,6 +253,14 @@ mod tests {
         let of = |query| Choices::parse(query, KNOBS).0.patch(KNOBS);
         assert_eq!(of("kl_coef=0.0"), json!({ "ppo": { "kl_coef": 0.0 } }));
         assert_eq!(of("kl_coef=null"), Value::Null);
+    }
+
+    #[test]
+    fn a_run_s_choices_are_read_from_its_patch() {
+        let (choices, _) = Choices::parse("seed=3&size=smoke&kl_coef=0.3&lr=2", KNOBS);
+        let read = Choices::recorded(3, Size::Smoke, &choices.patch(KNOBS), KNOBS);
+        assert_eq!(read, choices);
+        assert_eq!(Choices::recorded(1, Size::Default, &Value::Null, KNOBS), Choices::default());
     }
 
     #[test]

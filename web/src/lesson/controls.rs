@@ -35,8 +35,18 @@ fn ChoiceField(
                 </select>
             </label>
             <small id=hint>{knob.hint}</small>
+            {move || {
+                let ran = store.ran.with(|r| r.as_ref().map(|r| r.option(knob)))?;
+                let other = store.choices.with(|c| c.option(knob)) != ran;
+                options.get(ran).filter(|_| other).map(|o| on_the_screen(o.0))
+            }}
         </div>
     }
+}
+
+/// What the run on the screen had, where the knob stands elsewhere.
+fn on_the_screen(value: &str) -> impl IntoView + use<> {
+    view! { <small class="ran">{format!("The run on the screen had {value}.")}</small> }
 }
 
 /// A slider and a number field on the same number, and the values worth trying.
@@ -79,6 +89,10 @@ fn NumberField(store: LessonStore, knob: &'static Knob, range: &'static Numbers)
             </div>
             <span class="field-error" id=fault role="alert">{move || wrong.get()}</span>
             <small id=hint>{knob.hint}</small>
+            {move || {
+                let ran = store.ran.with(|r| r.as_ref().map(|r| r.number(knob, range)))?;
+                (ran != value.get()).then(|| on_the_screen(&range.write(ran)))
+            }}
             <span class="marks">
                 {range.marks.iter().copied().map(mark).collect_view()}
                 <Show when=move || value.get() != usual()>

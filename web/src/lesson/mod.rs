@@ -17,6 +17,8 @@ mod meter;
 #[cfg(feature = "app")]
 mod ask;
 #[cfg(feature = "app")]
+mod axis;
+#[cfg(feature = "app")]
 mod bar;
 #[cfg(feature = "app")]
 mod chart;

@@ -1,10 +1,9 @@
 //! Drawing curves: what of a chart can be thought of as numbers and lines, on our plotters canvas.
 
+use super::axis::{self, bend, marks};
 use super::end_labels;
 use super::path::{apart, column, columns, pieces, within};
 use crate::browser;
-use crate::decimate::nice_step;
-use crate::format::typeset;
 use crate::views::{Canvas, color};
 use js_sys::Array;
 use plotters::coord::Shift;
@@ -40,6 +39,11 @@ pub(crate) struct Series {
 }
 
 impl Series {
+    /// A line.
+    pub(crate) fn line(name: &str, points: Vec<(f64, f64)>, color: usize) -> Self {
+        Self { name: name.into(), points, stroke: Stroke::Solid, color }
+    }
+
     /// Whether it marks a place on the x axis: its name would stand far from it, and is in the legend.
     fn upright(&self) -> bool {
         self.points.len() > 1 && self.points.iter().all(|p| p.0 == self.points[0].0)
@@ -80,6 +84,19 @@ pub(crate) struct Picture {
 }
 
 impl Picture {
+    /// Those of the curves that have begun.
+    pub(crate) fn begun(series: impl IntoIterator<Item = Series>) -> Self {
+        Self { series: series.into_iter().filter(|s| !s.points.is_empty()).collect(), levels: Vec::new() }
+    }
+
+    /// The same, beside what theory names: of nothing it names nothing.
+    pub(crate) fn beside(mut self, levels: impl IntoIterator<Item = Level>) -> Self {
+        if !self.series.is_empty() {
+            self.levels.extend(levels);
+        }
+        self
+    }
+
     /// Leaves only this stretch of the x axis.
     pub(crate) fn cut(&mut self, (low, high): (f64, f64)) {
         for series in &mut self.series {
@@ -104,11 +121,6 @@ pub(super) fn right(width: f64, picture: &Picture) -> f64 {
     } else {
         RIGHT
     }
-}
-
-/// A value on an axis, as it is drawn.
-fn bend(value: f64, log: bool) -> f64 {
-    if log { value.max(f64::MIN_POSITIVE).log10() } else { value }
 }
 
 /// The ends of the axes, bent; `None` where there is nothing to show.
@@ -142,61 +154,6 @@ pub(super) fn value_at(picture: &Picture, axes: Axes, part: f64) -> Option<f64> 
     let [(low, high), _] = ranges(picture, axes)?;
     let bent = low + part * (high - low);
     Some(if axes.log_x { 10_f64.powf(bent) } else { bent })
-}
-
-/// Round marks of an axis between two bent ends, no closer than `least`: place and text.
-fn marks((low, high): (f64, f64), log: bool, room: usize, least: f64) -> Vec<(f64, String)> {
-    if log {
-        let factors: &[f64] = if high - low > room as f64 * 0.6 { &[1.0] } else { &[1.0, 2.0, 5.0] };
-        let powers = low.floor() as i32..=high.ceil() as i32;
-        let values = powers.flat_map(|p| factors.iter().map(move |f| f * 10_f64.powi(p)));
-        let inside = values.filter(|v| (low..=high).contains(&v.log10()));
-        let powers: Vec<_> = inside.map(|v| (v.log10(), number(v, v))).collect();
-        // One or two say little of a scale: then equal steps, as they lie on it, if those are more.
-        let equal = if powers.len() > 2 { Vec::new() } else { steps((low, high), true, room, least) };
-        return if equal.len() > powers.len() { equal } else { powers };
-    }
-    steps((low, high), false, room, least)
-}
-
-/// Marks in equal steps, between two bent ends.
-fn steps((low, high): (f64, f64), log: bool, room: usize, least: f64) -> Vec<(f64, String)> {
-    // On a bent axis equal steps crowd together towards its end.
-    let gap = if log { 0.7 * (high - low) / room.max(1) as f64 } else { 0.0 };
-    let (low, high) = if log { (10_f64.powf(low), 10_f64.powf(high)) } else { (low, high) };
-    let step = nice_step(high - low, room).max(least);
-    let first = (low / step).ceil() as i64;
-    let last = (high / step).floor() as i64;
-    let mut marks: Vec<(f64, String)> = Vec::new();
-    for value in (first..=last).map(|i| i as f64 * step) {
-        let place = bend(value, log);
-        if marks.last().is_none_or(|m| place - m.0 >= gap) {
-            marks.push((place, number(value, step)));
-        }
-    }
-    marks
-}
-
-/// A number on an axis whose marks are `step` apart.
-fn number(value: f64, step: f64) -> String {
-    let power = |v: f64| {
-        let digits = (v.log10().floor() - step.abs().log10().floor()).clamp(0.0, 3.0) as usize;
-        format!("{value:.digits$e}")
-    };
-    let text = match value.abs() {
-        v if v >= 1e9 => power(v),
-        v if v >= 1e6 => format!("{}M", trimmed(value / 1e6, step / 1e6)),
-        v if v >= 1e4 => format!("{}k", trimmed(value / 1e3, step / 1e3)),
-        0.0 => "0".into(),
-        v if v < 1e-3 => power(v),
-        _ => trimmed(value, step),
-    };
-    typeset(&text)
-}
-
-fn trimmed(value: f64, step: f64) -> String {
-    let digits = (-step.abs().log10().floor()).clamp(0.0, 4.0) as usize;
-    format!("{value:.digits$}")
 }
 
 /// The page's colours as they are now, light or dark.
@@ -263,10 +220,8 @@ pub(super) fn draw(
         area.draw(&PathElement::new([(left, y), (right, y)], line(palette.line, 1.0)))?;
         area.draw_text(&name, &text(palette.soft, HPos::Right, VPos::Center), (left - px(6.0), y))?;
     }
-    // Steps and guesses are counted: there is none between two.
-    let counted = picture.series.iter().flat_map(|s| &s.points).all(|p| p.0.fract() == 0.0);
-    let least = if counted { 1.0 } else { 0.0 };
-    for (value, name) in marks(x_range, axes.log_x, ((right - left) / px(64.0).max(1)) as usize, least) {
+    let room = ((right - left) / px(64.0).max(1)) as usize;
+    for (value, name) in axis::below(picture, x_range, axes.log_x, room) {
         let x = at_x(value);
         area.draw(&PathElement::new([(x, bottom), (x, bottom + px(4.0))], line(palette.line, 1.0)))?;
         let style = text(palette.soft, HPos::Center, VPos::Top);
@@ -366,18 +321,6 @@ fn dashes(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn marks_are_round() {
-        let texts = |range, log, room| -> Vec<String> {
-            marks(range, log, room, 0.0).into_iter().map(|m| m.1).collect()
-        };
-        assert_eq!(texts((0.0, 1.0), false, 5), ["0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
-        assert_eq!(texts((3.0, 6.0), true, 4), ["1000", "10k", "100k", "1M"]);
-        assert_eq!(texts((0.0, 0.4), true, 4), ["1.0", "1.5", "2.0", "2.5"]);
-        assert_eq!(texts((10.0, 10.35), true, 4), ["1.0·10¹⁰", "1.5·10¹⁰", "2.0·10¹⁰"]);
-        assert_eq!(texts((9.0, 12.0), true, 4), ["1·10⁹", "1·10¹⁰", "1·10¹¹", "1·10¹²"]);
-    }
 
     #[test]
     fn a_stretch_of_the_axis_is_all_that_is_left() {

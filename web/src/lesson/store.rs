@@ -58,6 +58,8 @@ pub(crate) struct LessonStore {
     pub(crate) choices: RwSignal<Choices>,
     /// What else of the settings is changed for the next run, which no link holds: labels made by hand. Null for nothing.
     pub(crate) by_hand: RwSignal<Value>,
+    /// What the run on the screen was made with.
+    pub(crate) ran: RwSignal<Option<Choices>>,
     /// Steps a second at most; 0 for no limit.
     pub(crate) pace: RwSignal<f64>,
     /// The learner's models, and those that came with the page.
@@ -129,6 +131,7 @@ impl LessonStore {
             values: RwSignal::new(None),
             choices: RwSignal::new(choices),
             by_hand: RwSignal::new(Value::Null),
+            ran: RwSignal::new(None),
             pace: RwSignal::new(0.0),
             models: RwSignal::new(BTreeMap::new()),
             shipped_first: RwSignal::new(BTreeSet::new()),
@@ -211,6 +214,7 @@ impl LessonStore {
     }
 
     fn show(self, record: Record, shown: Shown) {
+        self.ran.set(Some(Choices::recorded(record.seed, record.size, &record.patch, self.knobs)));
         self.state.set(State::recorded(&record, shown));
         self.checks.set(record.checks);
         self.values.set(Some(Arc::new(record.figures)));
@@ -262,6 +266,7 @@ impl LessonStore {
         if self.state.with_untracked(|s| s.size != choices.size) {
             self.checks.set(Vec::new());
         }
+        self.ran.set(Some(choices.clone()));
         self.state.set(State::begun(choices.seed, choices.size));
         self.notice.set(None);
         self.present.conceal();
@@ -323,6 +328,7 @@ impl LessonStore {
         }
         self.inner.update_value(|i| i.runs += 1);
         self.with_asks(Asks::forget);
+        self.ran.set(None);
         self.state.set(State::default());
         self.checks.set(Vec::new());
         self.values.set(None);

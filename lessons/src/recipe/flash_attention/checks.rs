@@ -27,7 +27,7 @@ fn counters(figures: &Figures) -> Check {
     // No counter at all must not pass for no difference.
     let apart = if figures.counts.is_empty() { f64::NAN } else { apart as f64 };
     let what = format!("difference between all {} counters and their formulas", figures.counts.len());
-    let source = "core/src/attention/traffic.rs: derived there, and tested by loops";
+    let source = "sums over the tiles of each algorithm, tested by loops that count";
     Check::new("counts-equal-formulas", &what, apart, "elements", Expected::Exactly(0.0), source)
 }
 
@@ -99,7 +99,7 @@ fn crossing(settings: &Settings, figures: &Figures) -> Vec<Check> {
         let all = figures.crossing.iter();
         if largest { all.max_by_key(key) } else { all.min_by_key(key) }
     };
-    let source = "B_r < d/2 or so loses: 2dN²/B_r > 4N² (core/src/attention/traffic.rs)";
+    let source = "B_r < d/2 or so loses: 2dN²/B_r > 4N²";
     for (name, largest, expected) in [
         ("small-heads-save", false, Expected::AtLeast(1.0)),
         ("large-heads-lose", true, Expected::AtMost(1.0)),

@@ -12,6 +12,7 @@ mod scaling_laws;
 mod sft;
 mod speculative_decoding;
 mod strip;
+mod table;
 
 use super::LessonStore;
 use super::knob::Knob;

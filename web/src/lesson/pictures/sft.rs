@@ -73,13 +73,11 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
     let figures = store.figures::<Figures>();
     let loss = Signal::derive(move || {
         store.state.with(|s| {
-            let series = WAYS.iter().enumerate().map(|(i, name)| Series {
-                name: label(name).into(),
-                points: means(s.curve(name, "completion_loss")),
-                color: i + 1,
-                ..Series::default()
-            });
-            Picture { series: series.filter(|s| !s.points.is_empty()).collect(), levels: Vec::new() }
+            let series = WAYS
+                .iter()
+                .enumerate()
+                .map(|(i, name)| Series::line(label(name), means(s.curve(name, "completion_loss")), i + 1));
+            Picture::begun(series)
         })
     });
     view! {

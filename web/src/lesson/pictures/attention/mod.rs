@@ -9,8 +9,9 @@ use super::super::chart::LineChart;
 use super::super::knob::{Control, Knob};
 use super::super::plot::{Axes, Level, Picture, Series, Stroke};
 use super::curves::Curves;
-use super::parts::{Card, Shown, bar, or_waiting};
-use crate::format::grouped;
+use super::parts::{Card, Shown, or_waiting};
+use super::table::{table, texts};
+use crate::format::{grouped, typeset};
 use gradus_lessons::recipe::Role;
 use gradus_lessons::recipe::attention::{Figures, Run};
 use leptos::prelude::*;
@@ -123,17 +124,18 @@ fn Recall(figures: Shown<Figures>) -> impl IntoView {
                 empty="After the run: attention and a recurrent network of equal size, asked for words from ever farther back."
                 axes=Axes { x: "tokens between", y: "right answers, %", log_x: false, log_y: false } />
             {or_waiting(figures, "", |f| {
-                let row = |r: &Run| view! {
-                    <tr><th scope="row">{label(&r.name).to_owned()}</th><td>{grouped(r.parameters)}</td><td>{format!("{:.3}", r.eval_loss)}</td><td>{r.sequential_steps}</td><td>{format!("{:.1} ms", 1e3 * r.seconds_per_step)}</td></tr>
+                let row = |r: &Run| {
+                    texts([
+                        label(&r.name).into(),
+                        grouped(r.parameters),
+                        format!("{:.3}", r.eval_loss),
+                        r.sequential_steps.to_string(),
+                        format!("{:.1} ms", 1e3 * r.seconds_per_step),
+                    ])
                 };
-                view! {
-                    <div class="wide" tabindex="0" role="group" aria-label="The networks">
-                        <table>
-                            <thead><tr><th scope="col">"network"</th><th scope="col">"parameters"</th><th scope="col">"loss, nats a token"</th><th scope="col">"steps one after the other"</th><th scope="col">"time a step"</th></tr></thead>
-                            <tbody>{f.runs.iter().map(row).collect_view()}</tbody>
-                        </table>
-                    </div>
-                }
+                let columns =
+                    ["network", "parameters", "loss, nats a token", "steps one after the other", "time a step"];
+                table("The networks", "", &columns, f.runs.iter().map(row).collect())
             })}
         </Card>
     }
@@ -155,12 +157,23 @@ fn Ablations(figures: Shown<Figures>) -> impl IntoView {
         <Card title="Cut a head out" aside="loss without it, nats a token more">
             {or_waiting(figures, "After the run: what each head is worth, on all text, on lines sung before, and on meanings that a dictionary gave before.", |f| {
                 let most = f.ablations.iter().map(|a| a.cost.max(a.cost_of_repeats).max(a.cost_of_meanings)).fold(1e-6, f64::max);
-                let rows = f.ablations.iter().map(|a| view! {
-                    {bar(format!("{}.{} all text", a.layer + 1, a.head + 1), a.cost.max(0.0) / most, 1, format!("{:+.3}", a.cost))}
-                    {bar("sung before".into(), a.cost_of_repeats.max(0.0) / most, 2, format!("{:+.3}", a.cost_of_repeats))}
-                    {bar("meaning given before".into(), a.cost_of_meanings.max(0.0) / most, 3, format!("{:+.3}", a.cost_of_meanings))}
+                let rows = f.ablations.iter().map(|a| {
+                    let costs = [a.cost, a.cost_of_repeats, a.cost_of_meanings].into_iter().enumerate().map(|(i, cost)| {
+                        let width = (100.0 * cost / most).clamp(0.0, 100.0);
+                        view! {
+                            <span class="track"><i style=format!("width: {width:.1}%; background: var(--s{})", i + 1)></i></span>
+                            <span class="value">{typeset(&format!("{cost:+.3}"))}</span>
+                        }
+                    });
+                    view! { <li><span class="name">{format!("layer {}, head {}", a.layer + 1, a.head + 1)}</span>{costs.collect_view()}</li> }
                 }).collect_view();
-                view! { <ul class="bars">{rows}</ul> }
+                let key = ["all text", "lines sung before", "meanings given before"].into_iter().enumerate().map(|(i, name)| {
+                    view! { <i style=format!("background: var(--s{})", i + 1)></i>{name} }
+                });
+                view! {
+                    <p class="key">{key.collect_view()}</p>
+                    <ul class="bars several">{rows}</ul>
+                }
             })}
         </Card>
     }

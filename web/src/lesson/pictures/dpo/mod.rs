@@ -9,6 +9,7 @@ use super::super::knob::{Control, Knob, Numbers};
 use super::super::plot::{Axes, Level, Picture, Series};
 use super::curves::Curves;
 use super::parts::{Card, Shown, bar, means, or_waiting};
+use super::table::table;
 use crate::format::typeset;
 use gradus_lessons::recipe::Role;
 use gradus_lessons::recipe::dpo::{Figures, Worth};
@@ -61,9 +62,9 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
         Signal::derive(move || {
             store.state.with(|s| {
                 let names = [("logps/chosen", "chosen", 1), ("logps/rejected", "rejected", 2)];
-                let series =
-                    names.map(|(metric, name, color)| line(name, change(s.curve(run, metric)), color));
-                drawn(series, "as at the start", 0.0)
+                let series = names
+                    .map(|(metric, name, color)| Series::line(name, change(s.curve(run, metric)), color));
+                Picture::begun(series).beside([level("as at the start", 0.0)])
             })
         })
     };
@@ -71,8 +72,9 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
     let loss = Signal::derive(move || {
         store.state.with(|s| {
             let runs = [("dpo", FIRST, 1), ("collapse", SECOND, 3)];
-            let series = runs.map(|(run, name, color)| line(name, means(s.curve(run, "loss")), color));
-            drawn(series, "ln 2", std::f64::consts::LN_2)
+            let series =
+                runs.map(|(run, name, color)| Series::line(name, means(s.curve(run, "loss")), color));
+            Picture::begun(series).beside([level("ln 2", std::f64::consts::LN_2)])
         })
     });
     view! {
@@ -96,16 +98,8 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
     }
 }
 
-/// A curve.
-fn line(name: &str, points: Vec<(f64, f64)>, color: usize) -> Series {
-    Series { name: name.into(), points, color, ..Series::default() }
-}
-
-/// Those of the curves that have begun, and what theory names as soon as one has.
-fn drawn(series: [Series; 2], name: &str, value: f64) -> Picture {
-    let series: Vec<_> = series.into_iter().filter(|s| !s.points.is_empty()).collect();
-    let level = (!series.is_empty()).then(|| Level { name: name.into(), value, limit: false });
-    Picture { series, levels: level.into_iter().collect() }
+fn level(name: &str, value: f64) -> Level {
+    Level { name: name.into(), value, limit: false }
 }
 
 /// The change of a metric since its first mean.
@@ -182,22 +176,21 @@ fn Beside(figures: Shown<Figures>) -> impl IntoView {
             {or_waiting(figures, "After the run: start, PPO, DPO and the run that collapses, judged by the rule that knows.", |f| {
                 let row = |name: &str, w: &Worth| {
                     let s = &w.sampled;
-                    view! {
-                        <tr><th scope="row">{name.to_owned()}</th><td><b>{typeset(&format!("{:+.2}", s.gold))}</b></td><td>{format!("{:.0}\u{a0}%", 100.0 * s.correct)}</td><td>{format!("{:.0}\u{a0}%", 100.0 * s.friendly)}</td><td>{format!("{:.0}\u{a0}%", 100.0 * s.stopped)}</td></tr>
-                    }
+                    let share = |x: f64| format!("{:.0}\u{a0}%", 100.0 * x).into_any();
+                    vec![
+                        name.to_owned().into_any(),
+                        view! { <b>{typeset(&format!("{:+.2}", s.gold))}</b> }.into_any(),
+                        share(s.correct),
+                        share(s.friendly),
+                        share(s.stopped),
+                    ]
                 };
+                let ppo = f.ppo.as_ref().map(|w| row("PPO, lesson 6", w));
+                let dpo = [row(FIRST, &f.dpo.worth), row(SECOND, &f.collapse.worth)];
+                let rows = std::iter::once(row("start", &f.start)).chain(ppo).chain(dpo).collect();
+                let columns = ["policy", "gold reward", "true", "friendly", "ends"];
                 view! {
-                    <div class="wide" tabindex="0" role="group" aria-label="Policies">
-                        <table>
-                            <thead><tr><th scope="col">"policy"</th><th scope="col">"gold reward"</th><th scope="col">"true"</th><th scope="col">"friendly"</th><th scope="col">"ends"</th></tr></thead>
-                            <tbody>
-                                {row("start", &f.start)}
-                                {f.ppo.as_ref().map(|w| row("PPO, lesson 6", w))}
-                                {row(FIRST, &f.dpo.worth)}
-                                {row(SECOND, &f.collapse.worth)}
-                            </tbody>
-                        </table>
-                    </div>
+                    {table("Policies", "", &columns, rows)}
                     <p class="note">{format!(
                         "What the training itself sees of it: on held-out pairs the second run’s accuracy is {:.0}\u{a0}% and its margin {:.2}, the first run’s {:.0}\u{a0}% and {:.2}. {} In memory: DPO needs the policy and the reference, PPO four models.",
                         100.0 * f.collapse.accuracy, f.collapse.margin, 100.0 * f.dpo.accuracy, f.dpo.margin,

@@ -105,12 +105,9 @@ fn watch(state: &State, metric: &'static str) -> Picture {
             });
         }
     }
-    if series.is_empty() {
-        return Picture::default();
-    }
     let limit = metric == "song_excess";
     let levels = limit.then(|| Level { name: "the least possible".into(), value: 0.0, limit: true });
-    Picture { series, levels: levels.into_iter().collect() }
+    Picture::begun(series).beside(levels)
 }
 
 /// Between which looks the loss fell most, as the step in their middle; none if nowhere by a fifth of a nat and a

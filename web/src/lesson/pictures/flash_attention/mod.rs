@@ -8,6 +8,7 @@ use super::super::chart::LineChart;
 use super::super::knob::{Control, Knob, Numbers};
 use super::super::plot::{Axes, Picture, Series, Stroke};
 use super::parts::{Card, Shown, or_waiting};
+use super::table::table;
 use crate::format::grouped;
 use gradus_core::device::timer::Clock;
 use gradus_lessons::recipe::Role;
@@ -72,19 +73,16 @@ fn Counters(figures: Shown<Figures>) -> impl IntoView {
                     let p = c.shape.problem;
                     let same = c.counted == c.formula;
                     let shape = format!("N {}, d {}, {}", p.n, p.d, if p.causal { "causal" } else { "full" });
-                    view! {
-                        <tr><th scope="row">{kernel(c)}<small>{shape}</small></th><td>{grouped(c.counted.total())}</td><td>{grouped(c.formula.total())}</td><td><span class="verdict" data-verdict=if same { "right" } else { "wrong" }>{if same { "equal" } else { "differs" }}</span></td></tr>
-                    }
+                    let (mark, said) = if same { ("right", "equal") } else { ("wrong", "differs") };
+                    vec![
+                        view! { {kernel(c)}<small>{shape}</small> }.into_any(),
+                        grouped(c.counted.total()).into_any(),
+                        grouped(c.formula.total()).into_any(),
+                        view! { <span class="verdict" data-verdict=mark>{said}</span> }.into_any(),
+                    ]
                 };
-                let all: Vec<_> = f.counts.iter().map(row).collect();
-                view! {
-                    <div class="wide scroll" tabindex="0" role="group" aria-label="Counters">
-                        <table>
-                            <thead><tr><th scope="col">"kernel"</th><th scope="col">"counted"</th><th scope="col">"formula"</th><th scope="col">"verdict"</th></tr></thead>
-                            <tbody>{all}</tbody>
-                        </table>
-                    </div>
-                }
+                let columns = ["kernel", "counted", "formula", "verdict"];
+                view! { <div class="scroll">{table("Counters", "", &columns, f.counts.iter().map(row).collect())}</div> }
             })}
         </Card>
     }

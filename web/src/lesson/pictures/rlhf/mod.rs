@@ -71,33 +71,30 @@ pub(super) const NEEDS: &[Role] = &[Role::Base];
 pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
     let figures = store.figures::<Figures>();
     let line = move |run: &'static str, metric: &'static str, name: &str, color: usize| {
-        store.state.with(|s| Series {
-            name: name.into(),
-            points: s.curve(run, metric).iter().map(|(x, y)| (*x as f64, *y)).collect(),
-            color,
-            ..Series::default()
+        store.state.with(|s| {
+            let points = s.curve(run, metric).iter().map(|(x, y)| (*x as f64, *y)).collect();
+            Series::line(name, points, color)
         })
-    };
-    let drawn = |series: Vec<Series>| Picture {
-        series: series.into_iter().filter(|s| !s.points.is_empty()).collect(),
-        levels: Vec::new(),
     };
     let judge = Signal::derive(move || {
         let accuracy = store.state.with(|s| means(s.curve("reward", "accuracy")));
-        drawn(vec![Series { name: "on the batch".into(), points: accuracy, color: 1, ..Series::default() }])
+        Picture::begun([Series::line("on the batch", accuracy, 1)])
     });
 
     let truth = Signal::derive(move || {
-        drawn(vec![line("ppo", "gold", "gold, with KL", 1), line("ppo-hacked", "gold", "gold, without", 2)])
+        Picture::begun([
+            line("ppo", "gold", "gold, with KL", 1),
+            line("ppo-hacked", "gold", "gold, without", 2),
+        ])
     });
     let score = Signal::derive(move || {
-        drawn(vec![
+        Picture::begun([
             line("ppo", "objective/scores", "score, with KL", 1),
             line("ppo-hacked", "objective/scores", "score, without", 2),
         ])
     });
     let kl = Signal::derive(move || {
-        drawn(vec![
+        Picture::begun([
             line("ppo", "objective/kl_exact", "exact", 1),
             line("ppo", "objective/kl", "k1", 2),
             line("ppo", "objective/kl_k3", "k3", 3),
@@ -105,7 +102,7 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
     });
     let manner = |run: &'static str| {
         Signal::derive(move || {
-            drawn(vec![
+            Picture::begun([
                 line(run, "correct", "true", 1),
                 line(run, "friendly", "friendly", 3),
                 line(run, "flattery", "flattering words", 2),

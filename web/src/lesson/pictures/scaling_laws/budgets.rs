@@ -107,7 +107,7 @@ fn frontier(budgets: &[Budget]) -> Picture {
         stroke,
         color,
     });
-    Picture { series: series.filter(|s| !s.points.is_empty()).collect(), levels: Vec::new() }
+    Picture::begun(series)
 }
 
 #[cfg(test)]

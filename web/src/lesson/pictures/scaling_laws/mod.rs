@@ -11,6 +11,7 @@ use super::super::plot::{Axes, Level, Picture, Series, Stroke};
 use super::super::state::State;
 use super::curves::Curves;
 use super::parts::{Card, Shown, or_waiting};
+use super::table::table;
 use crate::format::typeset;
 use gradus_core::scaling::{EPOCH, HOFFMANN, Interval, Law};
 use gradus_lessons::check::Number;
@@ -124,27 +125,23 @@ fn Fit(figures: Shown<Figures>) -> impl IntoView {
                 let interval = |i: usize| format!("{} … {}", number(f.intervals[i].low), number(f.intervals[i].high));
                 let law = |name: &str, l: &Law, intervals: Option<[String; 3]>| {
                     let [e, alpha, beta] = intervals.unwrap_or_default();
-                    let cell = |v: f64, interval: String| view! { <td>{Number(v).to_string()}<small>{interval}</small></td> };
-                    view! {
-                        <tr><th scope="row">{name.to_owned()}</th>{cell(l.e, e)}{cell(l.a, String::new())}{cell(l.b, String::new())}{cell(l.alpha, alpha)}{cell(l.beta, beta)}</tr>
-                    }
+                    let cell = |v: f64, interval: String| view! { {Number(v).to_string()}<small>{interval}</small> }.into_any();
+                    let none = String::new;
+                    vec![name.to_owned().into_any(), cell(l.e, e), cell(l.a, none()), cell(l.b, none()), cell(l.alpha, alpha), cell(l.beta, beta)]
                 };
+                let known = f.known_floor.map(|k| {
+                    let wide = |i: Interval| format!("{} … {}", Number(i.low), Number(i.high));
+                    law("yours, E known", &k.fit.law, Some([String::new(), wide(k.alpha), wide(k.beta)]))
+                });
+                let mut rows = vec![law("yours, least squares", &f.fit.law, Some([interval(0), interval(1), interval(2)]))];
+                rows.extend(known);
+                rows.extend([
+                    law("yours, Huber", &f.huber.law, None),
+                    law("Hoffmann 2022", &HOFFMANN, None),
+                    law("Besiroglu 2024", &EPOCH, None),
+                ]);
                 view! {
-                    <div class="wide numbers-table" tabindex="0" role="group" aria-label="Constants of the law">
-                        <table>
-                            <thead><tr><th scope="col">"fit"</th><th scope="col">"E"</th><th scope="col">"A"</th><th scope="col">"B"</th><th scope="col">"α"</th><th scope="col">"β"</th></tr></thead>
-                            <tbody>
-                                {law("yours, least squares", &f.fit.law, Some([interval(0), interval(1), interval(2)]))}
-                                {f.known_floor.map(|k| {
-                                    let wide = |i: Interval| format!("{} … {}", Number(i.low), Number(i.high));
-                                    law("yours, E known", &k.fit.law, Some([String::new(), wide(k.alpha), wide(k.beta)]))
-                                })}
-                                {law("yours, Huber", &f.huber.law, None)}
-                                {law("Hoffmann 2022", &HOFFMANN, None)}
-                                {law("Besiroglu 2024", &EPOCH, None)}
-                            </tbody>
-                        </table>
-                    </div>
+                    {table("Constants of the law", "numbers-table", &["fit", "E", "A", "B", "α", "β"], rows)}
                     <p class="note">{format!("Small type: the middle 95 % of the bootstrap’s fits. The text’s true entropy is {:.3} nats a token: the row “E known” holds E there. Where E’s interval is wide, a smaller E with smaller exponents fits almost as well. The published constants are of other text and other tokens.", f.floor)}</p>
                 }
             })}

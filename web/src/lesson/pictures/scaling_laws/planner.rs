@@ -1,6 +1,7 @@
 //! A planner: from a budget to N and D, by the learner's own fit and by published ones.
 
 use super::super::parts::{Card, Shown};
+use super::super::table::{table, texts};
 use crate::format::typeset;
 use gradus_core::scaling::{EPOCH, HOFFMANN, Optimum, kaplan_optimum, ratios_within_rounding};
 use gradus_lessons::check::Number;
@@ -25,7 +26,7 @@ pub(super) fn Planner(figures: Shown<Figures>) -> impl IntoView {
             ("Hoffmann 2022, as printed", Some(HOFFMANN.optimum(c))),
             ("Besiroglu 2024", Some(EPOCH.optimum(c))),
         ];
-        rows.into_iter().filter_map(|(name, o)| o.map(|o| row(name, o))).collect_view()
+        rows.into_iter().filter_map(|(name, o)| o.map(|o| row(name, o))).collect()
     };
     let slid = move |power: String| {
         if let Ok(power) = power.parse::<f64>() {
@@ -47,12 +48,7 @@ pub(super) fn Planner(figures: Shown<Figures>) -> impl IntoView {
                     } />
             </label>
             <Show when=wrong><p class="field-error">"Write a number from 1e9 to 1e30, such as 5.76e23."</p></Show>
-            <div class="wide" tabindex="0" role="group" aria-label="Plans">
-                <table>
-                    <thead><tr><th scope="col">"law"</th><th scope="col">"parameters N"</th><th scope="col">"tokens D"</th><th scope="col">"D / N"</th></tr></thead>
-                    <tbody>{rows}</tbody>
-                </table>
-            </div>
+            {move || table("Plans", "", &["law", "parameters N", "tokens D", "D / N"], rows())}
             <p class="note">{move || {
                 let [low, high] = ratios_within_rounding(&HOFFMANN, budget.get());
                 format!("Rounding: at this budget, exponents that round to the two digits Hoffmann printed advise anything from {low:.0} to {high:.0} tokens a parameter.")
@@ -66,10 +62,9 @@ fn parse(text: &str) -> Option<f64> {
     text.trim().parse().ok().filter(|c: &f64| (1e9..=1e30).contains(c))
 }
 
-fn row(name: &'static str, o: Optimum) -> impl IntoView {
-    view! {
-        <tr><th scope="row">{name}</th><td>{typeset(&format!("{:.2e}", o.n))}</td><td>{typeset(&format!("{:.2e}", o.d))}</td><td>{Number(o.d / o.n).to_string()}</td></tr>
-    }
+fn row(name: &str, o: Optimum) -> Vec<AnyView> {
+    let power = |x: f64| typeset(&format!("{x:.2e}"));
+    texts([name.into(), power(o.n), power(o.d), Number(o.d / o.n).to_string()])
 }
 
 #[cfg(test)]

@@ -9,8 +9,9 @@ use super::super::knob::{Control, Knob, Numbers};
 use super::super::plot::{Axes, Level, Picture, Series, Stroke};
 use super::curves::Curves;
 use super::parts::{Card, Shown, or_waiting};
+use super::table::{table, texts};
 use gradus_lessons::recipe::Role;
-use gradus_lessons::recipe::speculative_decoding::Figures;
+use gradus_lessons::recipe::speculative_decoding::{Clock as Clocked, Figures, Trial};
 use leptos::prelude::*;
 use std::collections::BTreeSet;
 
@@ -116,20 +117,25 @@ fn PerCall(figures: Shown<Figures>) -> impl IntoView {
 /// α two ways, and every count beside its formula.
 fn numbers(f: &Figures, sampled: RwSignal<bool>) -> impl IntoView + use<> {
     let trials = f.trials.clone();
-    let rows = move || {
+    let counts = move || {
         let shown = trials.iter().filter(|t| (t.temperature > 0.0) == sampled.get());
-        shown.map(|t| view! {
-            <tr><th scope="row">{t.draft.clone()}</th><td>{crate::format::grouped(t.parameters)}</td><td>{t.proposals}</td><td>{format!("{:.3}", t.acceptance)}</td><td>{format!("{:.3}", t.independent)}</td><td>{format!("{:.2}", t.tokens_per_call)}</td><td>{format!("{:.2}", t.expected)}</td><td>{format!("{:.2} ×", t.ideal_speed_up)}</td></tr>
-        }).collect_view()
+        let row = |t: &Trial| {
+            texts([
+                format!("{}, K = {}", t.draft, t.proposals),
+                crate::format::grouped(t.parameters),
+                format!("{:.3}", t.acceptance),
+                format!("{:.3}", t.independent),
+                format!("{:.2}", t.tokens_per_call),
+                format!("{:.2}", t.expected),
+                format!("{:.2} ×", t.ideal_speed_up),
+            ])
+        };
+        let other = if sampled.get() { "1 − TV on other text" } else { "same favourite on other text" };
+        let columns = ["draft", "numbers", "α counted", other, "tokens a call", "formula", "ideal speed-up"];
+        table("Acceptance and tokens a call", "mono", &columns, shown.map(row).collect())
     };
-    let other = move || if sampled.get() { "1 − TV on other text" } else { "same favourite on other text" };
     view! {
-        <div class="wide" tabindex="0" role="group" aria-label="Acceptance and tokens a call">
-            <table class="mono">
-                <thead><tr><th scope="col">"draft"</th><th scope="col">"numbers"</th><th scope="col">"K"</th><th scope="col">"α counted"</th><th scope="col">{other}</th><th scope="col">"tokens a call"</th><th scope="col">"formula"</th><th scope="col">"ideal speed-up"</th></tr></thead>
-                <tbody>{rows}</tbody>
-            </table>
-        </div>
+        {counts}
         <p class="note">{format!("Names such as 1x16 are drafts: 1 layer, 16 channels. The target has {} numbers. The ideal speed-up is (1 − αᴷ⁺¹)/(1 − α)/(Kc + 1), with c the draft’s share of the target’s numbers.", crate::format::grouped(f.target_parameters))}</p>
     }
 }
@@ -185,16 +191,20 @@ fn Clock(figures: Shown<Figures>) -> impl IntoView {
                 empty="After the run: how much faster, or slower, it really was."
                 axes=Axes { x: "guesses a round, K", y: "speed-up over the target alone, ×", log_x: false, log_y: false } />
             {or_waiting(figures, "", |f| {
-                let rows = f.clock.iter().map(|c| view! {
-                    <tr><th scope="row">{c.draft.clone()}</th><td>{c.proposals}</td><td>{micros(c.plain)}</td><td>{micros(c.speculative)}</td><td>{format!("{:.2}", c.cost)}</td><td><b>{format!("{:.2} ×", c.speed_up)}</b></td><td>{verdict(c.speed_up)}</td></tr>
-                }).collect_view();
+                let row = |c: &Clocked| {
+                    let mut cells = texts([
+                        format!("{}, K = {}", c.draft, c.proposals),
+                        micros(c.plain),
+                        micros(c.speculative),
+                        format!("{:.2}", c.cost),
+                    ]);
+                    cells.push(view! { <b>{format!("{:.2} ×", c.speed_up)}</b> }.into_any());
+                    cells.push(verdict(c.speed_up).into_any());
+                    cells
+                };
+                let columns = ["draft", "a token alone", "with draft", "c measured", "speed-up", "it"];
                 view! {
-                    <div class="wide" tabindex="0" role="group" aria-label="Times">
-                        <table class="mono">
-                            <thead><tr><th scope="col">"draft"</th><th scope="col">"K"</th><th scope="col">"a token alone"</th><th scope="col">"with draft"</th><th scope="col">"c measured"</th><th scope="col">"speed-up"</th><th scope="col">"it"</th></tr></thead>
-                            <tbody>{rows}</tbody>
-                        </table>
-                    </div>
+                    {table("Times", "mono", &columns, f.clock.iter().map(row).collect())}
                     <p class="note">"c is the time of one call of the draft over that of one token of the target alone. The formula takes this c and assumes that checking K + 1 tokens costs as much as writing one. Below 1 the draft costs more than it saves."</p>
                 }
             })}
@@ -212,17 +222,14 @@ fn Law(figures: Shown<Figures>) -> impl IntoView {
                     let rule = if fit.exact { "max(0, p − q), scaled" } else { "p itself (wrong)" };
                     let (mark, said) = if fit.p_value >= 0.001 { ("right", "fits") } else { ("wrong", "does not fit") };
                     let p = if fit.p_value < 1e-4 { "below 0.0001".to_owned() } else { format!("{:.4}", fit.p_value) };
-                    view! {
-                        <tr><th scope="row">{rule}</th><td>{crate::format::grouped(fit.samples as u64)}</td><td>{p}</td><td><span class="verdict" data-verdict=mark>{said}</span></td></tr>
-                    }
-                }).collect_view();
+                    let verdict = view! { <span class="verdict" data-verdict=mark>{said}</span> };
+                    let mut cells = texts([rule.into(), crate::format::grouped(fit.samples as u64), p]);
+                    cells.push(verdict.into_any());
+                    cells
+                }).collect();
+                let columns = ["a rejection is replaced from", "pairs drawn", "p-value", "the target’s law"];
                 view! {
-                    <div class="wide" tabindex="0" role="group" aria-label="Chi-square tests">
-                        <table class="mono">
-                            <thead><tr><th scope="col">"a rejection is replaced from"</th><th scope="col">"pairs drawn"</th><th scope="col">"p-value"</th><th scope="col">"the target’s law"</th></tr></thead>
-                            <tbody>{rows}</tbody>
-                        </table>
-                    </div>
+                    {table("Chi-square tests", "mono", &columns, rows)}
                     <p class="note">"The p-value is the chance of counts at least as far from the target’s law if they were drawn from it. The exact rule should give any value from 0 to 1; the wrong rule is caught at once."</p>
                 }
             })}
