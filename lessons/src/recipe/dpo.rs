@@ -61,7 +61,7 @@ impl Settings {
         let steps = |n| if smoke { n / 12 } else { n };
         Self {
             preferences: preferences::Settings::of(size),
-            dpo: Knobs { beta: 0.5, lr: 2e-4, steps: steps(500), pairs: 64, nll: 0.0 },
+            dpo: Knobs { beta: 1.0, lr: 2e-4, steps: steps(800), pairs: 64, nll: 0.0 },
             collapse: Knobs { beta: 0.05, lr: 1e-3, steps: steps(600), pairs: 32, nll: 0.0 },
             questions: if smoke { 100 } else { 400 },
         }

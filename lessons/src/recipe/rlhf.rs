@@ -92,8 +92,8 @@ impl Settings {
         };
         Self {
             preferences: preferences::Settings::of(size),
-            ppo: ppo(0.1, 80),
-            hacked: ppo(0.0, 80),
+            ppo: ppo(0.2, 60),
+            hacked: ppo(0.0, 60),
             planted: Planted { bias: 1.5, reward_steps: if smoke { 40 } else { 400 }, ppo: ppo(0.02, 60) },
             evaluated: if smoke { 64 } else { 400 },
             outcomes: !smoke,

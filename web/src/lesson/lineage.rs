@@ -289,12 +289,12 @@ fn command(lesson: Lesson) -> Option<(Role, &'static str, &'static str)> {
         ),
         Lesson::Rlhf => (
             Role::RlStart,
-            "trl reward --model_name_or_path ./gradus-rl-start \\\n  --dataset_name ./preferences --learning_rate 2e-3 --output_dir ./reward\n\n# TRL up to 1.12\npython examples/scripts/ppo/ppo.py \\\n  --model_name_or_path ./gradus-rl-start --sft_model_path ./gradus-rl-start \\\n  --reward_model_path ./reward --dataset_name ./preferences \\\n  --learning_rate 3e-4 --kl_coef 0.1 --cliprange 0.2 --missing_eos_penalty 1.0 --output_dir ./ppo",
+            "trl reward --model_name_or_path ./gradus-rl-start \\\n  --dataset_name ./preferences --learning_rate 1e-3 --output_dir ./reward\n\n# TRL up to 1.12\npython examples/scripts/ppo/ppo.py \\\n  --model_name_or_path ./gradus-rl-start --sft_model_path ./gradus-rl-start \\\n  --reward_model_path ./reward --dataset_name ./preferences \\\n  --learning_rate 3e-4 --kl_coef 0.2 --cliprange 0.2 --missing_eos_penalty 1.0 --output_dir ./ppo",
             "Save the data into a folder “preferences”: {\"prompt\": …, \"chosen\": …, \"rejected\": …}. The reward model comes first; PPO then takes it as its reward.",
         ),
         Lesson::Dpo => (
             Role::RlStart,
-            "trl dpo --model_name_or_path ./gradus-rl-start \\\n  --dataset_name ./preferences --beta 0.5 --learning_rate 3e-4 --output_dir ./dpo",
+            "trl dpo --model_name_or_path ./gradus-rl-start \\\n  --dataset_name ./preferences --beta 1.0 --learning_rate 2e-4 --output_dir ./dpo",
             "Save the data into a folder “preferences”: {\"prompt\": …, \"chosen\": …, \"rejected\": …}.",
         ),
         Lesson::SpeculativeDecoding => (

@@ -26,7 +26,7 @@ pub(super) const KNOBS: &[Knob] = &[
             max: 5.0,
             whole: false,
             log: true,
-            usual: [0.5, 0.5, 0.5],
+            usual: [1.0, 1.0, 1.0],
             marks: &[("breaks it", 0.02)],
         }),
         hint: "Small: a long leash. Large: it hardly moves.",

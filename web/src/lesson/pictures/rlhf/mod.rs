@@ -28,7 +28,7 @@ pub(super) const KNOBS: &[Knob] = &[
             max: 1.0,
             whole: false,
             log: false,
-            usual: [0.1, 0.1, 0.1],
+            usual: [0.2, 0.2, 0.2],
             marks: &[("breaks it", 0.0)],
         }),
         hint: "The charge for leaving the reference.",
