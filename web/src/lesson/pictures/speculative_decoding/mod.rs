@@ -202,7 +202,7 @@ fn Clock(figures: Shown<Figures>) -> impl IntoView {
                     cells.push(verdict(c.speed_up).into_any());
                     cells
                 };
-                let columns = ["draft", "a token alone", "with draft", "c measured", "speed-up", "it"];
+                let columns = ["draft", "a token alone", "with draft", "c measured", "speed-up", "verdict"];
                 view! {
                     {table("Times", "mono", &columns, f.clock.iter().map(row).collect())}
                     <p class="note">"c is the time of one call of the draft over that of one token of the target alone. The formula takes this c and assumes that checking K + 1 tokens costs as much as writing one. Below 1 the draft costs more than it saves."</p>
