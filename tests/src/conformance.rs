@@ -4,7 +4,11 @@ use crate::array::Array;
 use crate::cases::{self, Case};
 use crate::compare::{Tolerance, compare};
 use gradus_core::device::cpu::Cpu;
+#[cfg(feature = "gpu")]
+use gradus_core::device::gpu::Gpu;
 use gradus_core::device::{Device, Program, Source};
+#[cfg(feature = "gpu")]
+use gradus_core::ops::Family;
 use std::collections::BTreeMap;
 
 /// Results by name: the kept activations, and every buffer whole.
@@ -112,4 +116,16 @@ pub async fn check_all(device: &mut dyn Device, tolerance: Tolerance) -> Result<
         return Ok(cases.len());
     }
     Err(format!("{} differences on {}:\n{}", wrong.len(), device.name(), wrong.join("\n")))
+}
+
+/// Runs every case in both families of kernels, like [`check_all`]. On one device, which keeps what it compiled: most
+/// kernels are the same in both.
+#[cfg(feature = "gpu")]
+pub async fn check_families(gpu: &mut Gpu) -> Result<usize, String> {
+    let mut count = 0;
+    for family in Family::ALL {
+        gpu.set_family(family);
+        count = check_all(gpu, Tolerance::GPU).await.map_err(|e| format!("{family:?}: {e}"))?;
+    }
+    Ok(count)
 }

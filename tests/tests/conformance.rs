@@ -59,6 +59,14 @@ fn every_buffer_of_a_case_is_given() {
     }
 }
 
+#[test]
+fn no_case_is_run_twice() {
+    let mut seen = BTreeSet::new();
+    let twice: Vec<_> =
+        cases::all().into_iter().map(|c| c.name).filter(|n| !seen.insert(n.clone())).collect();
+    assert!(twice.is_empty(), "cases of the same name: {twice:?}");
+}
+
 /// The list of linear maps is what the op accepts; these a GPT-2 cannot do without.
 #[test]
 fn the_linear_maps_of_a_gpt_have_cases() {

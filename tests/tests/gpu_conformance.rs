@@ -3,18 +3,12 @@
 
 use gradus_core::device::Device;
 use gradus_core::device::gpu::Gpu;
-use gradus_core::ops::Family;
-use gradus_tests::compare::Tolerance;
-use gradus_tests::conformance::check_all;
+use gradus_tests::conformance::check_families;
 
 #[test]
 fn every_op_agrees_with_f64() {
     let mut gpu = pollster::block_on(Gpu::open()).unwrap_or_else(|e| panic!("{e}"));
     println!("conformance on {}", gpu.name());
-    for family in Family::ALL {
-        gpu.set_family(family);
-        let count = pollster::block_on(check_all(&mut gpu, Tolerance::GPU))
-            .unwrap_or_else(|e| panic!("{family:?}: {e}"));
-        assert!(count > 200, "only {count} cases");
-    }
+    let count = pollster::block_on(check_families(&mut gpu)).unwrap_or_else(|e| panic!("{e}"));
+    assert!(count > 200, "only {count} cases");
 }

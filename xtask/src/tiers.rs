@@ -2,7 +2,7 @@
 //!
 //! Which tier an integration test belongs to follows from its name: `gpu_*` runs natively on a GPU,
 //! `browser_*` is compiled to wasm and runs inside a browser, `e2e_*` drives a browser over the built
-//! site; everything else, with unit tests and documentation tests, runs natively on the CPU.
+//! site; everything else, with the unit tests, runs natively on the CPU.
 
 use crate::setup::{self, Tools};
 use crate::site;
@@ -112,11 +112,7 @@ fn run_tier(tier: Tier, tools: &Tools, targets: &[Target]) -> Result<Tally> {
             // The page's binaries exist as wasm only.
             let programs = targets.iter().filter(|t| t.kind == "bin" && t.package != "gradus-web");
             unit.args(programs.flat_map(|t| ["--bin", &t.name]));
-            let mut documentation = native([]);
-            documentation.arg("--doc");
-            let mut tally = tally::run(&mut unit)?;
-            tally.add(tally::run(&mut documentation)?);
-            Ok(tally)
+            tally::run(&mut unit)
         }
         _ if tests.is_empty() => Ok(Tally::default()),
         // Output is shown, for the adapters' names are in it.

@@ -45,11 +45,8 @@ pub fn all() -> Vec<Case> {
         speculative::cases(),
         training::cases(),
         gpt::cases(),
-        training::cases(),
-        gpt::cases(),
         ppo::cases(),
         recurrent::cases(),
-        ppo::cases(),
         tuning::cases(),
     ]
     .into_iter()

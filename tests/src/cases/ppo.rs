@@ -5,16 +5,13 @@ use crate::array::Array::Float;
 use crate::reference::ppo::{self as reference, Charge};
 use gradus_core::graph::Value;
 use gradus_core::objective::ppo::KlEstimator;
-use gradus_core::ops::{
-    Entropy, Gae, Kl, Minibatch, OLD, PpoPolicy, PpoValue, Scale, State, TokenRewards, Whiten,
-};
+use gradus_core::ops::{Entropy, Gae, Kl, Minibatch, OLD, PpoPolicy, PpoValue, State, TokenRewards, Whiten};
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for sizes in [[1, 1, 4, 4], [2, 5, 12, 11], [1, 33, 20, 20], [2, 3, 364, 362]] {
         cases.extend([kl(sizes), entropy(sizes)]);
     }
-    cases.extend([scale(1), scale(1000)]);
     for sizes in [[1, 2], [3, 7], [70, 26], [4, 65]] {
         for k3 in [false, true] {
             cases.push(rewards(sizes, k3));
@@ -52,12 +49,6 @@ fn entropy([b, t, width, vocab]: [usize; 4]) -> Case {
     let mut case = Build::new(format!("entropy B={b} T={t} width={width} V={vocab}"));
     let logits = case.scaled("logits", &[b, t, width], 2.0);
     case.makes(Entropy { vocab }, &[logits], move |r| vec![Float(reference::entropy(r[0].f(), width, vocab))])
-}
-
-fn scale(n: usize) -> Case {
-    let mut case = Build::new(format!("scale n={n}"));
-    let x = case.random("x", &[n]);
-    case.makes(Scale { by: 1.25 }, &[x], |r| vec![Float(r[0].f().iter().map(|x| 1.25 * x).collect())])
 }
 
 fn rewards([b, t]: [usize; 2], k3: bool) -> Case {
