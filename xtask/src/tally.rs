@@ -41,9 +41,10 @@ pub(crate) fn run(command: &mut Command) -> Result<Tally> {
         .with_context(|| format!("cannot start {}", shown(command)))?;
     let mut tally = Tally::default();
     if let Some(output) = child.stdout.take() {
-        let mut out = std::io::stdout().lock();
         for line in BufReader::new(output).split(b'\n') {
             let line = line?;
+            // Line by line, since another runner may be at work beside this one.
+            let mut out = std::io::stdout().lock();
             out.write_all(&line)?;
             out.write_all(b"\n")?;
             out.flush()?;

@@ -10,6 +10,7 @@ use crate::tally::{self, Tally};
 use anyhow::{Context, Result};
 use std::process::Command;
 use std::str::FromStr;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// The packages whose tests run natively. They are always built together, so that cargo settles on one
@@ -20,8 +21,11 @@ const NATIVE: [&str; 6] =
 /// The test of the CPU device in the browser, which is run for both builds of the worker.
 const CPU_IN_BROWSER: &str = "browser_cpu";
 
+/// The browser test that takes as long as all others together.
+const LONG_IN_BROWSER: &str = "browser_conformance";
+
 /// Seconds that one browser test file may take; the runner's own limit, 20, is for tests without a model.
-const BROWSER_TIMEOUT: &str = "600";
+const BROWSER_TIMEOUT: &str = "1200";
 
 /// A tier of tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,17 +121,7 @@ fn run_tier(tier: Tier, tools: &Tools, targets: &[Target]) -> Result<Tally> {
         _ if tests.is_empty() => Ok(Tally::default()),
         // Output is shown, for the adapters' names are in it.
         Tier::Gpu => tally::run(native(names(tests)).args(["--", "--nocapture"])),
-        Tier::Browser => {
-            let mut tally = tally::run(browser(tools, tests)?.args(["--", "--nocapture"]))?;
-            // The worker's second build has other kernels on the processor.
-            let cpu: Vec<_> = tests.iter().copied().filter(|test| test.name == CPU_IN_BROWSER).collect();
-            let mut relaxed = browser(tools, &cpu)?;
-            crate::module::relaxed(&mut relaxed);
-            // wgpu would be compiled a second time, for nothing.
-            relaxed.arg("--no-default-features");
-            tally.add(tally::run(relaxed.args(["--", "--nocapture"]))?);
-            Ok(tally)
-        }
+        Tier::Browser => in_browser(tools, tests),
         Tier::E2e => {
             site::build(tools, "./")?;
             // One at a time: each drives a browser that trains a model.
@@ -138,6 +132,28 @@ fn run_tier(tier: Tier, tools: &Tools, targets: &[Target]) -> Result<Tally> {
             )
         }
     }
+}
+
+/// The tier `browser`: all tests in the page's build, and the processor's in the relaxed one.
+fn in_browser(tools: &Tools, tests: &[&Target]) -> Result<Tally> {
+    let run = |tests: &[&Target]| tally::run(browser(tools, tests)?.args(["--", "--nocapture"]));
+    let (long, others): (Vec<_>, Vec<_>) = tests.iter().copied().partition(|t| t.name == LONG_IN_BROWSER);
+    // A browser without a GPU compiles kernels on one processor: two browsers do so side by side. (Cargo builds for one
+    // after the other.)
+    let (long, others) = thread::scope(|scope| {
+        let long = scope.spawn(|| run(&long));
+        (run(&others), long.join().unwrap_or_else(|_| Ok(Tally::BROKEN)))
+    });
+    let mut tally = long?;
+    tally.add(others?);
+    // The worker's second build has other kernels on the processor.
+    let cpu: Vec<_> = tests.iter().copied().filter(|test| test.name == CPU_IN_BROWSER).collect();
+    let mut relaxed = browser(tools, &cpu)?;
+    crate::module::relaxed(&mut relaxed);
+    // wgpu would be compiled a second time, for nothing.
+    relaxed.arg("--no-default-features");
+    tally.add(tally::run(relaxed.args(["--", "--nocapture"]))?);
+    Ok(tally)
 }
 
 /// `cargo test` for native packages and the integration tests of these names.
