@@ -24,7 +24,9 @@ pub(super) async fn open() -> Result<Opened> {
         ..Default::default()
     };
     let adapter = instance.request_adapter(&options).await.map_err(|error| {
-        Error::Device(format!("there is no WebGPU adapter here ({error}): the CPU device works everywhere"))
+        // In a browser wgpu's reason is a list of the native drivers that it was built without.
+        let reason = if cfg!(target_arch = "wasm32") { String::new() } else { format!(" ({error})") };
+        Error::Device(format!("there is no WebGPU adapter here{reason}: the CPU device works everywhere"))
     })?;
     let info = adapter.get_info();
     let name = adapter_name(&info);
