@@ -18,7 +18,7 @@ pub(super) fn cases() -> Vec<Case> {
     for (b, t, s) in [(1, 1, 1), (2, 5, 1), (3, 33, 4), (7, 64, 4), (4, 70, 1)] {
         cases.extend([masked_sum(b, t, s), masked_sum_grad(b, t, s)]);
     }
-    for n in [1, 63, 130] {
+    for n in [1, 63, 1000] {
         cases.push(scale(n));
     }
     for sizes in [[1, 1, 4, 4], [2, 5, 12, 11], [1, 33, 20, 20], [2, 64, 516, 513]] {
