@@ -89,7 +89,7 @@ fn outer(group: vec3u, local: vec3u) {
 #end
     }
     workgroupBarrier();
-    // The slices share the vectors. In a loop: written out for each vector this would take seconds to compile.
+    // The slices share the vectors.
     for (var i = local.y; i < HELD; i += DEPTH) {
         var sum = vec4f();
         for (var slice = 0u; slice < DEPTH - 1u; slice++) {
