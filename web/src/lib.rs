@@ -1,7 +1,7 @@
 //! The page of the Gradus course.
 //!
-//! Two binaries are built from this package. `app` is the page: Leptos, charts, controls; it knows the
-//! engine only by its protocol. `worker` hosts the session. What they share is [`wire`]. What can be
+//! Three binaries are built from this package. `home` and `lesson` are the pages: Leptos, charts, controls; they know
+//! the engine only by its protocol. `worker` hosts the session. What they share is [`wire`]. What can be
 //! thought through without a browser ([`state`], [`supervise`], [`settings`], [`url`], [`decimate`],
 //! [`mod@format`]) is kept free of it and tested natively.
 

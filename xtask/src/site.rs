@@ -10,7 +10,7 @@
 use crate::module::checked;
 use crate::prose::{self, Glossary, escape};
 use crate::ship::SHIPPED;
-use crate::{bundle, setup, setup::Tools};
+use crate::{bundle, bundle::Bundle, setup, setup::Tools};
 use anyhow::{Context, Result};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sha2::{Digest, Sha256};
@@ -24,8 +24,7 @@ pub(crate) const DIST: &str = "dist";
 /// Builds the site into `dist/`. `public_url` is the path at which it will live, `./` for any.
 pub(crate) fn build(tools: &Tools, public_url: &str) -> Result<()> {
     let dist = Path::new(DIST);
-    let html = bundle::make(tools, dist)?;
-    pages(dist, &html, public_url)?;
+    pages(dist, &bundle::make(tools, dist)?, public_url)?;
     println!("The site is in {DIST}/");
     Ok(())
 }
@@ -39,10 +38,10 @@ pub(crate) fn shots() -> Result<()> {
 }
 
 /// Writes the site's pages, which are made of the home page, and what comes with them.
-fn pages(dist: &Path, html: &str, public_url: &str) -> Result<()> {
-    let home = with_prefix(html, public_url);
-    fs::write(dist.join("index.html"), with_policy(&home)?)?;
-    fs::write(dist.join("404.html"), with_policy(&not_found(&home)?)?)?;
+fn pages(dist: &Path, bundle: &Bundle, public_url: &str) -> Result<()> {
+    fs::write(dist.join("index.html"), with_policy(&with_prefix(&bundle.home()?, public_url))?)?;
+    fs::write(dist.join("404.html"), with_policy(&not_found(&with_prefix(&bundle.html, public_url))?)?)?;
+    let html = bundle.lesson()?;
     let lessons = lessons(Path::new("lessons"))?;
     let glossary = fs::read_to_string("lessons/glossary.md").context("lessons/glossary.md")?;
     let glossary = Glossary::read(&glossary).context("in lessons/glossary.md")?;
@@ -50,7 +49,7 @@ fn pages(dist: &Path, html: &str, public_url: &str) -> Result<()> {
         let folder = dist.join("lesson").join(&lesson.slug);
         fs::create_dir_all(&folder)?;
         let page =
-            lesson_page(html, &lessons, i, &glossary).with_context(|| format!("in {}", lesson.slug))?;
+            lesson_page(&html, &lessons, i, &glossary).with_context(|| format!("in {}", lesson.slug))?;
         fs::write(folder.join("index.html"), with_policy(&page)?)?;
     }
     copy_shipped(Path::new(SHIPPED), &dist.join("shipped"))
@@ -104,8 +103,9 @@ fn lesson_page(html: &str, lessons: &[Lesson], index: usize, glossary: &Glossary
         prose.html.split_at(prose.html.find("<form class=\"quiz\"").unwrap_or(prose.html.len()));
     let main = format!(
         "<main class=\"lesson\" data-lesson=\"{slug}\" style=\"--step: var(--g{number})\">\
-         <p id=\"fault\" class=\"message\" data-tone=\"error\" role=\"alert\" hidden>The page hit a fault of its own and \
-         stands still. Reload it: finished runs and models are kept.</p>\
+         <p id=\"fault\" class=\"message\" data-tone=\"error\" role=\"alert\" hidden>The page's program could \
+         not be loaded or hit a fault of its own, and stands still. Check the connection and reload the page: finished \
+         runs and models are kept.</p>\
          <article class=\"prose\"><p class=\"kicker\">Step {number} of 8</p><h1>{question}</h1><p class=\"lede\">{lede}</p>\
          {text}</article><section id=\"laboratory\" class=\"lab\" data-lesson=\"{slug}\" data-root=\"{ROOT}\" aria-label=\"Laboratory\" \
          aria-busy=\"true\" tabindex=\"-1\"><div class=\"card\"><p>Loading the laboratory …</p><noscript><p>The runs of this \
@@ -154,18 +154,9 @@ const TO_ROOT: &str = "const p=location.pathname,i=p.indexOf('/lesson/'),\
     r=i<0?p.slice(0,p.lastIndexOf('/')+1):p.slice(0,i+1);\
     for(const e of document.querySelectorAll('[href^=\"./\"]'))e.setAttribute('href',r+e.getAttribute('href').slice(2))";
 
-/// The page for addresses that name nothing.
+/// The page for addresses that name nothing; it has no program, since it trains nothing.
 fn not_found(html: &str) -> Result<String> {
-    let mut page = frame(html, "No such page: Gradus")?;
-    // Neither the program nor its preloads: the page trains nothing.
-    for (open, close) in
-        [("<script", "</script>"), ("<link rel=\"modulepreload\"", ">"), ("<link rel=\"preload\"", ">")]
-    {
-        while let Some(start) = page.find(open) {
-            let end = page[start..].find(close).context("an element of index.html has no end")?;
-            page.replace_range(start..start + end + close.len(), "");
-        }
-    }
+    let page = frame(html, "No such page: Gradus")?;
     let main = format!(
         "<main id=\"laboratory\" class=\"not-found\" tabindex=\"-1\"><h1>There is no such page.</h1><p class=\"lede\">The address may be mistyped, or the page \
          was moved. The eight lessons stand above; the course begins with the <a href=\"./\">home page</a>.</p></main>\
@@ -266,12 +257,11 @@ mod tests {
 
     #[test]
     fn an_unknown_address_is_answered_without_a_program() {
-        let html =
-            format!("{PAGE}<title>t</title><header><a href=\"./\">Gradus</a></header><main>run</main>");
-        let page = not_found(&html).unwrap();
+        let html = "<title>t</title><header><a href=\"./\">Gradus</a></header><main>run</main>";
+        let page = not_found(html).unwrap();
         assert!(page.contains("There is no such page.") && page.contains("<a href=\"./\">Gradus</a>"));
-        assert!(!page.contains("c.wasm"), "{page}");
-        assert!(!page.contains("a.js") && !page.contains("b.js") && !page.contains("run"), "{page}");
+        assert!(!page.contains("run"), "{page}");
+        // The one that points its links at the root.
         assert_eq!(page.matches("<script").count(), 1);
     }
 
