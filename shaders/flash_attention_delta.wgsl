@@ -1,4 +1,4 @@
-// delta = rowsum(dO ∘ O), one row of one head a thread (core/src/ops/flash_attention.rs).
+// delta = rowsum(dO ∘ O), one row of one head a thread (core/src/ops/flash_attention_grad.rs).
 @group(0) @binding(0) var<storage, read> o: array<f32>;
 @group(0) @binding(1) var<storage, read> dout: array<f32>;
 @group(0) @binding(2) var<storage, read_write> delta: array<f32>;

@@ -1,5 +1,5 @@
 // dK and dV: one key row a thread, tiles of Q and dO passing by from the diagonal on, P recomputed from
-// the log-sum-exp (Dao 2023, algorithm 2; core/src/ops/flash_attention.rs).
+// the log-sum-exp (Dao 2023, algorithm 2; core/src/ops/flash_attention_grad.rs).
 @group(0) @binding(0) var<storage, read> qkv: array<f32>;
 @group(0) @binding(1) var<storage, read> dout: array<f32>;
 @group(0) @binding(2) var<storage, read> lse: array<f32>;

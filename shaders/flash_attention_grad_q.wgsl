@@ -1,5 +1,5 @@
 // dQ: one query row a thread, tiles of K and V passing by, P recomputed from the log-sum-exp (Dao 2023,
-// algorithm 2; core/src/ops/flash_attention.rs).
+// algorithm 2; core/src/ops/flash_attention_grad.rs).
 @group(0) @binding(0) var<storage, read> qkv: array<f32>;
 @group(0) @binding(1) var<storage, read> dout: array<f32>;
 @group(0) @binding(2) var<storage, read> lse: array<f32>;

@@ -10,18 +10,8 @@ const THREADS: u32 = 32u;
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
     let row = flat_group(group);
     let at = min(row, ROWS - 1u) * WIDTH;
-    var largest = logits[at];
-    for (var i = thread; i < V; i += THREADS) {
-        largest = max(largest, logits[at + i]);
-    }
-    largest = max_all(thread, largest);
-    var sum = 0.0;
-    for (var i = thread; i < V; i += THREADS) {
-        sum += exp(logits[at + i] - largest);
-    }
-    sum = sum_all(thread, sum);
+    let total = log_sum_exp(thread, at);
     if thread == 0u && row < ROWS {
-        let total = largest + log(sum);
         lse[row] = total;
         logp[row] = logits[at + targets[row]] - total;
     }

@@ -8,4 +8,5 @@ const RELAXED = new Uint8Array([
 const relaxed = !self.location.search.includes("simd128") && WebAssembly.validate(RELAXED);
 const name = relaxed ? "worker_relaxed" : "worker";
 importScripts(`./${name}.js`);
-wasm_bindgen({ module_or_path: `./${name}_bg.wasm` });
+// A promise that fails stays in here; an error thrown by a timer reaches the page, which waits for the worker.
+wasm_bindgen({ module_or_path: `./${name}_bg.wasm` }).catch((error) => setTimeout(() => { throw error; }));

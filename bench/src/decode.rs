@@ -51,7 +51,7 @@ pub(crate) async fn measure(request: &Request) -> Result<Vec<Value>> {
     // trained models; what a round costs does.
     let draft = ModelConfig { n_layer: 1, ..model.clone() };
     let drafted = Params::new(&draft);
-    put(&mut *device, "draft.params", drafted.flatten(&params.tensors(&weights)))?;
+    put(&mut *device, "draft.params", drafted.flatten(&params.tensors(&weights))?)?;
     put(&mut *device, "params", weights)?;
     let prompt: Vec<u32> = (0..PROMPT as u32).map(|i| i * 7 % shape.vocab as u32).collect();
     let want = shape.context.saturating_sub(PROMPT);

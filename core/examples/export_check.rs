@@ -137,7 +137,7 @@ async fn logits(folder: &ModelFolder) -> Result<(Rows<u32>, Vec<Rows<f32>>), Fai
     let params = Params::new(&folder.config);
     let mut device = Cpu::<f32>::new();
     let scorer = Scorer::new(&mut device, &folder.config, &params, rows.len(), context)?;
-    device.write("params", 0, &Data::Float(params.flatten(&folder.tensors)))?;
+    device.write("params", 0, &Data::Float(params.flatten(&folder.tensors)?))?;
     scorer.score(&mut device, &rows).await?;
     let all = device.read(Source::Node(scorer.program(), "logits".into())).await?.floats();
     let width = all.len() / (rows.len() * context);

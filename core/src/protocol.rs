@@ -128,9 +128,9 @@ pub struct TrainConfig {
     pub weight_decay: f64,
     /// Global gradient norm above which gradients are scaled down; 0 means never.
     pub max_grad_norm: f64,
-    /// Steps between validation losses; 0 means never.
+    /// Steps between validation losses; 0 means only one at the end.
     pub validate_every: u64,
-    /// Steps between checkpoints handed to the supervisor; 0 means never.
+    /// Steps between checkpoints handed to the supervisor, beside those at the start and at the end; 0 means no others.
     pub checkpoint_every: u64,
 }
 
@@ -217,9 +217,9 @@ pub enum Command {
     Pause,
     /// Train exactly one step, then pause.
     Step,
-    /// Back to step 0 with this seed, paused.
+    /// Back to step 0 with this seed, paused: the run that a fresh start with it would be, on the same device.
     Reset {
-        /// The new seed of the run.
+        /// The new seed of the run, and of the world if that is what it learns from.
         seed: u32,
     },
     /// Move the run in hand to another device, keeping its state.
@@ -247,6 +247,8 @@ pub enum Command {
     Restore {
         /// The checkpoint's bytes (the same zip, with optimizer state and run settings inside).
         zip: Vec<u8>,
+        /// Where to compute, if not where the run did.
+        device: Option<DeviceChoice>,
     },
     /// Write a checkpoint now.
     Checkpoint,
@@ -368,7 +370,12 @@ pub enum Event {
         values: Vec<f32>,
     },
     /// The run moved to another device.
-    Device(DeviceReport),
+    Device {
+        /// The choice that it follows, now a setting of the run.
+        choice: DeviceChoice,
+        /// The device.
+        report: DeviceReport,
+    },
     /// A state from which [`Command::Restore`] continues to the bit.
     Checkpoint {
         /// Steps done.

@@ -85,11 +85,6 @@ impl Rng {
         a
     }
 
-    /// Uniform in [0, 1), 24 bits.
-    pub fn next_f32(&mut self) -> f32 {
-        unit(self.next_u32())
-    }
-
     /// Uniform in [0, 1), 53 bits.
     pub fn next_f64(&mut self) -> f64 {
         let high = u64::from(self.next_u32());

@@ -1,7 +1,13 @@
 //! A check: something measured beside what theory, or known truth, expects of it.
 
+use crate::null;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+
+/// [`Check::source`] of a bound that was set from measured runs.
+pub(crate) const SPREAD: &str = "spread over seeds: docs/RESULTS.md in the repository";
+/// [`Check::source`] of a bound that was set before this engine ran.
+pub(crate) const PROTOTYPE: &str = "set from two seeds of a prototype in PyTorch; how often it holds here: docs/RESULTS.md in the repository";
 
 /// What a measured number should be.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,13 +48,14 @@ pub struct Check {
     /// What is measured, as a learner would say it: "loss of the largest run, which the fit never saw".
     pub what: String,
     /// The measured number.
+    #[serde(deserialize_with = "null::number")]
     pub measured: f64,
     /// Its unit: "nats/token", "%", "elements"; empty for a plain number.
     pub unit: String,
     /// What it should be.
     pub expected: Expected,
-    /// Where the expectation comes from: a paper and its section, the world's exact entropy, an identity, or
-    /// "spread of N seeds" (docs/RESULTS.md).
+    /// Where the expectation comes from: a paper and its section, the world's exact entropy, an identity, or runs of
+    /// several seeds.
     pub source: String,
     /// Whether it is.
     pub verdict: Verdict,

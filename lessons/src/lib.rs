@@ -7,5 +7,6 @@ pub mod chi_square;
 pub mod instruments;
 pub mod loader;
 pub mod material;
+mod null;
 pub mod recipe;
 pub mod world;

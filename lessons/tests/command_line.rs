@@ -170,3 +170,98 @@ fn says_what_is_wrong() {
     assert!(complaint(&["pretrain", "--text", text(&short), "--preset", "4k"]).contains("too short"));
     assert!(complaint(&["pretrain", "--world", "--config", "{\"n_layer\":1}"]).contains("configuration"));
 }
+
+/// A shape of model by its context.
+fn shape(n_positions: &str) -> String {
+    format!(r#"{{"n_layer": 1, "n_embd": 16, "n_head": 2, "n_positions": {n_positions}}}"#)
+}
+
+#[test]
+fn numbers_out_of_range_are_refused() {
+    for n in ["0", "1000000000000", "18446744073709551615"] {
+        let refused = complaint(&["pretrain", "--world", "--config", &shape(n)]);
+        assert!(refused.contains("1 to 1024"), "{n}: {refused}");
+    }
+    let many = Command::new(env!("CARGO_BIN_EXE_gradus"))
+        .args(["flops", "--config", &shape("16"), "--batch", "4294967295"])
+        .output()
+        .expect("gradus runs");
+    assert!(String::from_utf8_lossy(&many.stderr).contains("1..=1024"), "{many:?}");
+    let few = r#"{"n_layer": 1, "n_embd": 16, "n_head": 2, "n_positions": 16, "vocab_size": 3}"#;
+    assert!(complaint(&["pretrain", "--world", "--config", few]).contains("leave it out"));
+
+    // Models to begin from, so that no lesson has to train one first.
+    let models = scratch("out-of-range");
+    let (base, shape) = (models.join("base"), shape("64"));
+    let pretrain = ["pretrain", "--world", "--config", &shape, "--steps", "2", "--batch", "2"];
+    json(&gradus(&[&pretrain[..], &["--out", text(&base)]].concat()));
+    for (lesson, settings, says) in [
+        ("scaling-laws", r#"{"context": 2000}"#, "1 to 1024"),
+        ("attention", r#"{"widths": [0]}"#, "multiples of 4"),
+        ("attention", r#"{"rnn_layers": 10000}"#, "1 to 48 layers"),
+        ("flash-attention", r#"{"d": 0}"#, "1 or more"),
+        ("few-shot", r#"{"shots": [100]}"#, "lower shots"),
+        ("few-shot", r#"{"prompts": 18446744073709551615}"#, "settings.prompts"),
+        ("sft", r#"{"pairs": 0}"#, "pairs"),
+        ("rlhf", r#"{"preferences": {"demonstrations": 0}}"#, "demonstrations"),
+        (
+            "rlhf",
+            r#"{"preferences": {"demonstrations": 8, "start_steps": 1, "prompts": 0}}"#,
+            "sample more prompts",
+        ),
+    ] {
+        let run = ["run", lesson, "--size", "smoke", "--from", text(&models), "--settings", settings];
+        let refused = complaint(&run);
+        assert!(refused.contains(says) && !refused.contains("panicked"), "{lesson} {settings}: {refused}");
+    }
+}
+
+#[test]
+fn paths_that_cannot_be_written_are_named_before_the_run() {
+    let dir = scratch("unwritable");
+    let (file, record) = (dir.join("file"), dir.join("record.json"));
+    std::fs::write(&file, "").expect("written");
+    std::fs::write(&record, "an earlier run").expect("written");
+    let beyond = file.join("x");
+    let run: &[&str] = &["run", "flash-attention", "--size", "smoke"];
+    let pretrain: &[&str] = &["pretrain", "--world", "--preset", "4k", "--steps", "1", "--batch", "1"];
+    for (command, option, begun) in [
+        (run, "--record", "counting"),
+        (run, "--log", "counting"),
+        (run, "--out", "counting"),
+        (run, "--zips", "counting"),
+        (pretrain, "--log", "step 1"),
+        (pretrain, "--out", "step 1"),
+    ] {
+        let refused = complaint(&[command, &[option, text(&beyond)]].concat());
+        assert!(refused.contains(&format!("{} cannot be written", text(&beyond))), "{option}: {refused}");
+        assert!(!refused.contains(begun), "{option}: {refused}");
+    }
+    let all = complaint(&["run", "all", "--size", "smoke", "--record", text(&record)]);
+    assert!(all.contains("one lesson"), "{all}");
+    assert_eq!(std::fs::read_to_string(&record).expect("the record"), "an earlier run");
+}
+
+#[test]
+fn a_run_goes_on_where_steps_are_left() {
+    let dir = scratch("resumed");
+    let pretrain = |more: &[&str]| {
+        let all = [&["pretrain", "--world", "--batch", "2", "--out", text(&dir)], more].concat();
+        gradus(&all)
+    };
+    let resume = |more: &[&str]| pretrain(&[&["--resume", text(&dir)], more].concat());
+    let refused = |more: &[&str]| {
+        let output = resume(more);
+        assert!(!output.status.success(), "{more:?} went through");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    json(&pretrain(&["--preset", "4k", "--steps", "3"]));
+    let done = refused(&["--steps", "3"]);
+    assert!(done.contains("has done 3 steps") && done.contains("give more"), "{done}");
+    let other = refused(&["--steps", "5", "--preset", "10k"]);
+    assert!(other.contains("another model"), "{other}");
+    let gone_on = json(&resume(&["--steps", "5"]));
+    assert_eq!(gone_on["steps"], 5);
+    assert!(gone_on["eval_loss"].is_number(), "{gone_on}");
+    json(&resume(&["--steps", "6", "--preset", "4k"]));
+}

@@ -191,3 +191,47 @@ fn data_that_cannot_be_used_is_refused_with_its_line() {
         assert!(parts.iter().all(|p| said.contains(p)), "{line}: {said}");
     }
 }
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_the_data() {
+    let data = scratch("mark").join("data.jsonl");
+    std::fs::write(&data, "\u{FEFF}{\"prompt\": [1], \"completion\": [2]}\n").expect("data");
+    let output = train("sft", &start(), &data, &["--batch", "1"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn ppo_refuses_what_the_others_refuse() {
+    let dir = scratch("ppo-refused");
+    let file = |name: &str, content: &str| {
+        std::fs::write(dir.join(name), content).expect("data");
+        dir.join(name)
+    };
+    let pairs = file("pairs.jsonl", "{\"prompt\": [1, 2], \"chosen\": [7], \"rejected\": [3]}\n");
+    let prompts = file("prompts.jsonl", "{\"prompt\": [1, 2]}\n");
+    let reward = dir.join("reward");
+    let reward = reward.to_str().expect("a path in UTF-8");
+    let made = train("reward", &start(), &pairs, &["--batch", "1", "--out", reward]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let nowhere = format!("{}/x", prompts.to_str().expect("a path in UTF-8"));
+    for (option, value, says) in [
+        ("--steps", "0", "steps"),
+        ("--beta1", "2", "beta1"),
+        ("--eps", "0", "eps"),
+        ("--stop-token", "999999", "ends at 23"),
+        ("--forbid", "999999", "ends at 23"),
+        ("--response-length", "18446744073709551615", "n_positions"),
+        ("--out", &nowhere, "cannot be written"),
+    ] {
+        let mut given =
+            vec!["--batch", "2", "--reward-model", reward, "--response-length", "4", "--stop-token", "0"];
+        match given.iter().position(|&o| o == option) {
+            Some(at) => given[at + 1] = value,
+            None => given.extend([option, value]),
+        }
+        let output = train("ppo", &start(), &prompts, &given);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(says), "{option} {value}: {said}");
+        assert!(!said.contains("iteration") && !said.contains("panicked"), "{option} {value}: {said}");
+    }
+}

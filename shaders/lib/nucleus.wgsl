@@ -19,7 +19,8 @@ fn weight(row: Filter, i: u32) -> f32 {
     return exp((logits[row.at + i] - row.best) / row.divisor);
 }
 
-// A token's rank is found by counting those before it, so that nothing need be sorted.
+// A token's rank is found by counting those before it, so that nothing need be sorted. Both sums only grow, so the
+// first that is too large settles it.
 fn stays(row: Filter, i: u32) -> bool {
     if row.limit == 0u && row.top_p >= 1.0 {
         return true;
@@ -32,7 +33,10 @@ fn stays(row: Filter, i: u32) -> bool {
         if other > own || (other == own && j < i) {
             rank++;
             before += weight(row, j);
+            if (row.limit != 0u && rank >= row.limit) || !(before < row.top_p * row.total) {
+                return false;
+            }
         }
     }
-    return rank == 0u || ((row.limit == 0u || rank < row.limit) && before < row.top_p * row.total);
+    return true;
 }

@@ -6,5 +6,4 @@ const CORRECTION1: u32 = 3u;
 const CORRECTION2: u32 = 4u;
 const ROW: u32 = 5u;
 const DRAW: u32 = 6u;
-const POSITION: u32 = 7u;
-const AVERAGE: u32 = 8u;
+const AVERAGE: u32 = 7u;

@@ -138,7 +138,7 @@ async fn logits(
     let params = Params::new(&model);
     let (v, context) = (model.vocab_size, model.n_positions);
     let scorer = Scorer::new(&mut *device, &model, &params, golden.batch, context)?;
-    device.write("params", 0, &Data::Float(params.flatten(&golden.folder.tensors)))?;
+    device.write("params", 0, &Data::Float(params.flatten(&golden.folder.tensors)?))?;
     scorer.score(&mut *device, &golden.batches[0]).await?;
     let padded = device.read(Source::Node(scorer.program(), "logits".into())).await?.floats();
     let width = padded.len() / (golden.batch * context);

@@ -28,7 +28,7 @@ fn weights(file: &Tensors, params: &Params) -> Result<Vec<f32>> {
         let values = file.floats(&format!("weight.{name}"))?;
         Ok(Tensor { name, shape, values })
     };
-    Ok(params.flatten(&rnn_shapes(&model()).into_iter().map(tensor).collect::<Result<Vec<_>>>()?))
+    Ok(params.flatten(&rnn_shapes(&model()).into_iter().map(tensor).collect::<Result<Vec<_>>>()?)?)
 }
 
 fn trainer(file: &Tensors, device: Box<dyn Device>, train: &TrainConfig) -> Result<Trainer> {

@@ -1,6 +1,7 @@
 //! A host of a session, as the page's worker and the command line are: it gives commands and turns, and
 //! keeps what the session says.
 
+use gradus_core::data::Loader;
 use gradus_core::model::ModelFolder;
 use gradus_core::protocol::{
     Command, DeviceChoice, Event, ModelConfig, Phase, Progress, RunConfig, Source, Started, TrainConfig,
@@ -31,10 +32,14 @@ impl Default for Host {
 impl Host {
     /// A session without a run, with the course's loader.
     pub fn new() -> Self {
+        Self::with(Box::new(CourseLoader))
+    }
+
+    /// A session without a run, with this loader.
+    pub fn with(loader: Box<dyn Loader>) -> Self {
         let said = Rc::new(RefCell::new(Vec::new()));
         let hear = said.clone();
-        let session =
-            Session::new(Box::new(CourseLoader), Box::new(move |event| hear.borrow_mut().push(event)));
+        let session = Session::new(loader, Box::new(move |event| hear.borrow_mut().push(event)));
         Self { session, said, turns: Vec::new() }
     }
 
@@ -49,7 +54,7 @@ impl Host {
     /// A fresh session that goes on from a checkpoint.
     pub async fn restored(zip: Vec<u8>) -> Self {
         let mut host = Self::new();
-        let said = host.tell(Command::Restore { zip }).await;
+        let said = host.tell(Command::Restore { zip, device: None }).await;
         assert!(said.iter().any(|e| matches!(e, Event::Started(_))), "{said:?}");
         host
     }

@@ -4,11 +4,17 @@
 use crate::host::{
     Host, TALE, checkpoints, failure, folder, losses, phases, progress, refusal, small, small_text, starts,
 };
+use gradus_core::data::{Loader, Material};
 use gradus_core::model::ModelFolder;
 use gradus_core::protocol::{
     Command, DeviceChoice, Event, Fault, ModelConfig, Phase, RunConfig, SampleConfig, Source, TrainConfig,
 };
+use gradus_core::text::Tokenizer;
 use gradus_core::train::learning_rate;
+use gradus_core::{Error, Result};
+use gradus_lessons::loader::CourseLoader;
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 fn with(config: &RunConfig, change: impl FnOnce(&mut RunConfig)) -> RunConfig {
@@ -110,20 +116,24 @@ pub async fn obeys_at_once(choice: DeviceChoice) {
     assert_eq!(phases(&host.tell(Command::Step).await), [Phase::Paused]);
 }
 
-/// The same seed twice gives the same bits; a reset gives those of a fresh run with the new seed.
+/// The same seed twice gives the same bits; a reset gives those of a fresh run with the new seed, of the world's rows
+/// too, as a link with this seed does.
 pub async fn seeds_decide(choice: DeviceChoice) {
-    let config = small(choice, 12);
+    let seeded = |seed| with(&small(choice, 12), |c| (c.seed, c.source) = (seed, Source::World { seed }));
+    let config = seeded(7);
     let mut first = Host::started(&config).await;
     let said = first.finish().await;
     let seven = (losses(&said), checkpoints(&said)[0].1.clone());
     let said = first.tell(Command::Reset { seed: 8 }).await;
-    assert_eq!((starts(&said)[0].step, starts(&said)[0].config.seed), (0, 8));
+    let started = starts(&said)[0];
+    assert_eq!((started.step, started.config.seed), (0, 8));
+    assert_eq!(started.config.source, Source::World { seed: 8 });
     assert_eq!(phases(&said), [Phase::Paused]);
     let said = first.finish().await;
     let eight = (losses(&said), checkpoints(&said)[0].1.clone());
     assert_ne!(seven.0, eight.0);
 
-    let mut other = Host::started(&with(&config, |c| c.seed = 8)).await;
+    let mut other = Host::started(&seeded(8)).await;
     let said = other.finish().await;
     assert_eq!(losses(&said), eight.0);
     assert_eq!(checkpoints(&said)[0].1, &eight.1);
@@ -131,6 +141,14 @@ pub async fn seeds_decide(choice: DeviceChoice) {
     let said = other.finish().await;
     assert_eq!(losses(&said), seven.0);
     assert_eq!(checkpoints(&said)[0].1, &seven.1);
+
+    // A text of one's own stays as it is.
+    let text = small_text(choice, 4);
+    let mut own = Host::started(&text).await;
+    let said = own.tell(Command::Reset { seed: 8 }).await;
+    assert_eq!((&starts(&said)[0].config.source, starts(&said)[0].config.seed), (&text.source, 8));
+    let fresh = losses(&Host::started(&with(&text, |c| c.seed = 8)).await.finish().await);
+    assert_eq!(losses(&own.finish().await), fresh);
 }
 
 /// Forty steps are forty steps, to the bit of losses, weights and moments: straight, step by step, or cut in
@@ -170,9 +188,13 @@ pub async fn moves_between_devices(choice: DeviceChoice) {
     let mut all = losses(&host.steps(6).await);
     let before = folder(&host.export().await);
     let said = host.tell(Command::Device(DeviceChoice::Cpu)).await;
-    let reports: Vec<bool> =
-        said.iter().filter_map(|e| if let Event::Device(d) = e { Some(d.gpu) } else { None }).collect();
-    assert_eq!(reports, [false]);
+    let told = |e: &Event| match e {
+        Event::Device { choice, report } => Some((*choice, report.gpu)),
+        _ => None,
+    };
+    assert_eq!(said.iter().filter_map(told).collect::<Vec<_>>(), [(DeviceChoice::Cpu, false)]);
+    let device = |zip: &[u8]| folder(zip).trainer.map(|state| state.run.device);
+    assert_eq!(device(checkpoints(&said)[0].1), Some(DeviceChoice::Cpu));
     assert_eq!(phases(&said), [Phase::Preparing, Phase::Paused]);
     assert_eq!(folder(&host.export().await), before);
     let said = host.finish().await;
@@ -184,6 +206,14 @@ pub async fn moves_between_devices(choice: DeviceChoice) {
         let (a, b) = (f32::from_bits(*a), f32::from_bits(*b));
         assert!((a - b).abs() < 1e-2, "step {step}: {a} after the move, {b} without");
     }
+
+    // A checkpoint of one device is taken up on another, as when the first is what fails.
+    let mut elsewhere = folder(&host.checkpoint().await);
+    elsewhere.trainer.iter_mut().for_each(|state| state.run.device = DeviceChoice::Gpu);
+    let zip = elsewhere.to_zip().unwrap_or_else(|e| panic!("{e}"));
+    let said = host.tell(Command::Restore { zip, device: Some(DeviceChoice::Cpu) }).await;
+    let started = starts(&said)[0];
+    assert_eq!((started.config.device, started.device.gpu, started.step), (DeviceChoice::Cpu, false, 20));
 }
 
 /// An exported model opens, is the model, and can be gone on from; anything else is refused.
@@ -221,21 +251,89 @@ pub async fn exports_and_imports(choice: DeviceChoice) {
     ] {
         let said = host.tell(Command::Import { zip: zip.clone() }).await;
         assert!(refusal(&said).contains(says), "{}", refusal(&said));
-        let said = host.tell(Command::Restore { zip }).await;
+        let said = host.tell(Command::Restore { zip, device: None }).await;
         assert!(!refusal(&said).is_empty());
         assert!(starts(&said).is_empty());
     }
-    assert!(refusal(&host.tell(Command::Restore { zip: zip.clone() }).await).contains("open it as a model"));
+    assert!(
+        refusal(&host.tell(Command::Restore { zip: zip.clone(), device: None }).await)
+            .contains("open it as a model")
+    );
     assert_eq!(losses(&host.finish().await), expected, "the refusals changed the run");
 
     let said = host.tell(Command::Import { zip: zip.clone() }).await;
     assert_eq!(starts(&said)[0].step, 0);
     assert_eq!(folder(&host.export().await), model);
     assert_eq!(losses(&host.finish().await).len(), 30);
+    // Of a checkpoint the weights are taken alone: its run was done, and this one begins.
+    let done = host.checkpoint().await;
+    let said = host.tell(Command::Import { zip: done.clone() }).await;
+    assert_eq!(starts(&said)[0].step, 0);
+    assert_eq!(folder(&host.export().await).tensors, folder(&done).tensors);
+    let state = folder(&host.checkpoint().await).trainer.unwrap_or_else(|| panic!("there is no state"));
+    assert!(state.exp_avg.iter().flat_map(|t| &t.values).all(|&m| m == 0.0), "moments of another run");
+    assert_eq!(losses(&host.finish().await).len(), 30);
+    // Settings of a model of another shape are no state of this one.
+    let mut two = folder(&done);
+    two.trainer.iter_mut().for_each(|state| state.run.model.n_positions /= 2);
+    let zip = two.to_zip().unwrap_or_else(|e| panic!("{e}"));
+    let said = host.tell(Command::Restore { zip: zip.clone(), device: None }).await;
+    assert!(refusal(&said).contains("open the file as a model"), "{}", refusal(&said));
+    assert_eq!(starts(&host.tell(Command::Import { zip }).await)[0].step, 0);
     // A model of another text's words cannot go on with this one's.
     let mut text = Host::started(&small_text(choice, 5)).await;
     let foreign = text.export().await;
     assert!(refusal(&host.tell(Command::Import { zip: foreign }).await).contains("own text"));
+}
+
+/// A loader that fails with what it is told to.
+struct Failing(Rc<RefCell<Option<Error>>>);
+
+impl Loader for Failing {
+    fn load(
+        &mut self,
+        source: &Source,
+        context: usize,
+        tokenizer: Option<&Tokenizer>,
+        progress: &mut dyn FnMut(&str, f32),
+    ) -> Result<Material> {
+        match &*self.0.borrow() {
+            Some(error) => Err(error.clone()),
+            None => CourseLoader.load(source, context, tokenizer, progress),
+        }
+    }
+}
+
+/// What breaks a run that is only being built, on a device of its own, is refused: the one in hand goes on, also
+/// where that was to move.
+pub async fn outlives_what_cannot_be_built(choice: DeviceChoice) {
+    let config = small(choice, 20);
+    let expected = losses(&Host::started(&config).await.finish().await);
+    let error = Rc::new(RefCell::new(None));
+    let mut host = Host::with(Box::new(Failing(error.clone())));
+    host.tell(Command::Start(Box::new(config.clone()))).await;
+    let mut got = losses(&host.steps(4).await);
+    let (model, state) = (host.export().await, host.checkpoint().await);
+    for fatal in [
+        Error::DeviceLost("it is a test".into()),
+        Error::OutOfMemory { device: "this one".into(), detail: "it is a test".into() },
+    ] {
+        for command in [
+            Command::Device(DeviceChoice::Cpu),
+            Command::Start(Box::new(config.clone())),
+            Command::Import { zip: model.clone() },
+            Command::Restore { zip: state.clone(), device: None },
+        ] {
+            *error.borrow_mut() = Some(fatal.clone());
+            let said = host.tell(command).await;
+            assert!(refusal(&said).contains("it is a test"), "{said:?}");
+            assert_eq!(phases(&said), [Phase::Preparing, Phase::Paused]);
+            *error.borrow_mut() = None;
+            got.extend(losses(&host.steps(1).await));
+        }
+    }
+    got.extend(losses(&host.finish().await));
+    assert_eq!(got, expected, "the refusals changed the run");
 }
 
 /// Settings and texts that cannot be: each is refused with a remedy, and the run in hand goes on unchanged.
@@ -361,7 +459,7 @@ pub async fn survives_faults(choice: DeviceChoice) {
         // In a fresh session, as a supervisor does; and in this one.
         let said = Host::restored(zip.clone()).await.finish().await;
         assert_eq!(checkpoints(&said)[1].1, &end, "{fault:?}");
-        let said = host.tell(Command::Restore { zip: zip.clone() }).await;
+        let said = host.tell(Command::Restore { zip: zip.clone(), device: None }).await;
         assert_eq!(phases(&said), [Phase::Preparing, Phase::Paused]);
         let said = host.finish().await;
         got.extend(losses(&said));

@@ -62,7 +62,7 @@ impl Pair {
             let values = tensors.iter_mut().flat_map(|t| &mut t.values);
             values.for_each(|w| *w *= 1.0 + (share * rng.normal()) as f32);
         }
-        let drafted = Params::new(&draft).flatten(&tensors);
+        let drafted = Params::new(&draft).flatten(&tensors)?;
         for (name, weights) in [("params", weights), ("draft.params", drafted)] {
             device.ensure(name, &gradus_core::graph::Spec::float([weights.len()]))?;
             device.write(name, 0, &Data::Float(weights))?;

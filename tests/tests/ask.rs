@@ -57,6 +57,29 @@ fn models_are_described_by_size_and_loss() -> Result<()> {
 }
 
 #[test]
+fn a_model_whose_numbers_overflow_is_refused_with_a_remedy() -> Result<()> {
+    let mut base = model(Role::Base)?;
+    for value in base.tensors.iter_mut().flat_map(|t| &mut t.values) {
+        *value *= 1e30;
+    }
+    let text = || prompt("the fox", false);
+    let shots = vec![0, 2];
+    let asks = [
+        Ask::Describe,
+        Ask::Continue(Continue { prompt: text(), max_tokens: 4, temperature: 0.0, seed: 1, top: 3 }),
+        Ask::Probe(ProbeText { prompt: text(), without: vec![] }),
+        Ask::Shots(Shots { task: Task::Dict, shots: shots.clone(), items: 3, seed: 1, top: 3 }),
+        Ask::Grade(Graded { task: Task::Dict, shots, items: 3, seed: 1, prompts: 2 }),
+    ];
+    for ask in asks {
+        let said = answered(&base, &ask).map_err(|e| e.to_string());
+        let refused = said.as_ref().is_err_and(|e| e.contains("not finite") && e.contains("open another"));
+        ensure!(refused, "{ask:?}: {said:?}");
+    }
+    Ok(())
+}
+
+#[test]
 fn greedy_answers_take_the_likeliest_word_and_change_no_weight() -> Result<()> {
     let said = continued(&model(Role::Base)?, prompt("La zup bim dax! la zup", false), 0.0)?;
     ensure!(said.weights_changed == 0 && said.truth.is_none());

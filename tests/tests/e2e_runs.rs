@@ -135,26 +135,48 @@ fn without_webgpu_each_state_says_what_to_do_and_all_can_be_forgotten() -> Resul
     browser.until(
         "what is wrong with the file",
         SOON,
-        "return document.querySelector('[data-testid=notice]')?.textContent.includes('zip')",
+        "return document.querySelector('[data-testid=notice]')?.textContent.includes('no zip (')",
     )?;
-    // A zip by its first letters only: the engine refuses it, and the page says so and goes on.
+    let from = |whose: &str| {
+        format!("return document.querySelector('[data-start=base]')?.dataset.from === '{whose}'")
+    };
+    ensure!(browser.script(&from("shipped"))? == true, "a file that is no model took a model's place");
+    let base = xtask::root().join("lessons/shipped/base.zip");
+    browser.choose_file(field, &base)?;
+    browser.until("the file's model", SOON, &from("own"))?;
+    // A zip by its first letters only: the engine cannot read it, the page says so, and the model opened before stays.
+    let size = "return document.querySelector('[data-start=base] option[value=own]')?.textContent";
+    let before = browser.script(size)?;
     std::fs::write(&file, "PK, but no zip either")?;
     browser.choose_file(field, &file)?;
-    let own = "return document.querySelector('[data-start=base]')?.dataset.from === 'own'";
-    browser.until("the file's model", SOON, own)?;
+    browser.until(
+        "that nothing has changed",
+        SOON,
+        "return document.querySelector('[data-testid=notice]')?.textContent.includes('nothing has changed')",
+    )?;
+    ensure!(browser.script(size)? == before, "the model that was there is gone");
+    ensure!(browser.script(&from("own"))? == true, "the model that was there is no longer chosen");
+    std::fs::remove_file(&file)?;
+
+    // A kept model that has been damaged since: the run fails, says why, and the next file mends it.
+    browser.script(
+        "indexedDB.open('gradus-course').onsuccess = event => {\
+           const put = event.target.result.transaction('models', 'readwrite');\
+           const made = JSON.stringify({ lesson: null, seed: 0, device: '', when: 0 });\
+           put.objectStore('models').put([made, new TextEncoder().encode('PK, cut off')], 'base');\
+           put.oncomplete = () => { window.damaged = true; } }",
+    )?;
+    browser.until("the damaged model, kept", SOON, "return window.damaged === true")?;
+    browser.reload()?;
+    browser.until("the damaged model", SOON, &from("own"))?;
     browser.click("run")?;
     phase(&browser, "['failed']", SOON)?;
     let failure = browser.text("failure")?;
     ensure!(failure.contains("zip"), "the failure says {failure}");
     ensure!(rows(&browser)?.iter().all(|r| r.1 == "wait"), "a failed run has measured something");
-    let base = xtask::root().join("lessons/shipped/base.zip");
-    browser.choose_file("[data-start=base] input[type=file]", &base)?;
-    browser.until(
-        "the file's model",
-        SOON,
-        "return document.querySelector('[data-start=base]')?.dataset.from === 'own'",
-    )?;
-    std::fs::remove_file(&file)?;
+    browser.choose_file(field, &base)?;
+    let before = format!("{size} === {before}");
+    browser.until("the file's model", SOON, &before)?;
 
     browser.reload()?;
     browser.until(

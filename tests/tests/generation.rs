@@ -129,6 +129,28 @@ fn a_stop_ends_the_text_and_nothing_asked_is_nothing_made() {
 }
 
 #[test]
+fn a_context_of_one_has_no_room_to_write() {
+    let config =
+        ModelConfig { vocab_size: 37, n_positions: 1, ..ModelConfig::preset("10k").expect("a preset") };
+    let mut device = Cpu::<f32>::new();
+    let generator = Generator::new(&mut device, &config, &Params::new(&config)).expect("a generator");
+    let refused = block_on(generator.generate(&mut device, &[3], &greedy(2), None));
+    assert!(refused.expect_err("no room").to_string().contains("n_positions"));
+}
+
+#[test]
+fn a_generator_that_is_done_with_leaves_the_weights_alone() {
+    let mut model = Model::new(Attention::Flash);
+    model.generate(&[3], &greedy(4), None);
+    model.generator.release(&mut model.device);
+    assert_eq!(model.device.bytes(), 4 * model.params.len as u64);
+    // A model of another context finds nothing in its way.
+    let config = ModelConfig { n_positions: POSITIONS / 2, ..model.config };
+    model.device.forget("params");
+    Generator::new(&mut model.device, &config, &Params::new(&config)).expect("a generator");
+}
+
+#[test]
 fn the_seed_decides_the_text() {
     let mut model = Model::new(Attention::Flash);
     let mut text =

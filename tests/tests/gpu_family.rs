@@ -40,3 +40,14 @@ fn a_family_can_be_forced() {
         assert_eq!(gpu.family(), family);
     }
 }
+
+#[test]
+fn a_race_that_fails_leaves_the_family_as_it_was() {
+    for family in Family::ALL {
+        let mut gpu = open();
+        gpu.set_family(family);
+        gpu.lose();
+        block_on(gpu.race()).expect_err("the device is lost");
+        assert_eq!(gpu.family(), family);
+    }
+}

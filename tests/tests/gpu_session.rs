@@ -41,6 +41,11 @@ fn exports_and_imports() {
 }
 
 #[test]
+fn outlives_what_cannot_be_built() {
+    block_on(session::outlives_what_cannot_be_built(Gpu));
+}
+
+#[test]
 fn refuses_what_cannot_be() {
     block_on(session::refuses_what_cannot_be(Gpu));
 }

@@ -264,4 +264,13 @@ fn the_average_is_that_of_the_weights_it_saw() {
     let weights = tensors(&mut whole).params;
     block_on(whole.swap_average()).expect("swapped");
     assert!(tensors(&mut whole).params == weights, "something old is left in the average");
+    block_on(whole.swap_average()).expect("swapped back");
+    // So does asking for another.
+    train(&mut whole, 8);
+    whole.keep_average(rule).expect("another average");
+    assert!(block_on(whole.swap_average()).is_err(), "nothing was averaged yet");
+    train(&mut whole, 4);
+    let weights = tensors(&mut whole).params;
+    block_on(whole.swap_average()).expect("swapped");
+    assert!(tensors(&mut whole).params == weights, "the average before is left in this one");
 }

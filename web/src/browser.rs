@@ -1,14 +1,14 @@
 //! The few things that are asked of the browser directly.
 
 use js_sys::{Array, Promise, Uint8Array};
-use leptos::prelude::{document, window};
+use leptos::prelude::{StoredValue, document, window};
 use std::cell::Cell;
 use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    Blob, BlobPropertyBag, Element, EventTarget, File, HtmlAnchorElement, HtmlCanvasElement,
-    HtmlInputElement, IntersectionObserver, IntersectionObserverEntry, Response, Url,
+    Blob, BlobPropertyBag, Clipboard, Element, EventTarget, File, HtmlAnchorElement, HtmlCanvasElement,
+    HtmlInputElement, IntersectionObserver, IntersectionObserverEntry, ResizeObserver, Response, Url,
 };
 
 /// The query part of the address.
@@ -51,7 +51,38 @@ pub(crate) fn reduced_motion() -> bool {
     query.ok().flatten().is_some_and(|q| q.matches())
 }
 
-/// Calls `tell` with whether the element is in sight, now and at every change; with `true` where the browser cannot say.
+/// What the browser calls until it is told to stop, which dropping this does.
+struct Heard<F: ?Sized, S: Fn(&JsValue)> {
+    call: Closure<F>,
+    stop: S,
+}
+
+impl<F: ?Sized, S: Fn(&JsValue)> Drop for Heard<F, S> {
+    fn drop(&mut self) {
+        (self.stop)(self.call.as_ref());
+    }
+}
+
+/// Lets the browser call until the component or effect that asks is gone; outside of any, until the page is left.
+fn until_cleanup<F: ?Sized + 'static>(call: Closure<F>, stop: impl Fn(&JsValue) + 'static) {
+    // Dropped with its owner.
+    StoredValue::new_local(Heard { call, stop });
+}
+
+/// Calls `tell` with the element's size, in CSS pixels, now and at every change, until whoever asks is gone.
+pub(crate) fn watch_size(element: &Element, tell: impl Fn((f64, f64)) + 'static) {
+    let of = element.clone();
+    // Asked for here, where the browser has just laid out the page, and not later, where it would have to.
+    let resized =
+        Closure::<dyn FnMut()>::new(move || tell((of.client_width().into(), of.client_height().into())));
+    if let Ok(observer) = ResizeObserver::new(resized.as_ref().unchecked_ref()) {
+        observer.observe(element);
+        until_cleanup(resized, move |_| observer.disconnect());
+    }
+}
+
+/// Calls `tell` with whether the element is in sight, now and at every change, until whoever asks is gone; with `true`
+/// where the browser cannot say.
 pub(crate) fn watch_sight(element: &Element, tell: impl Fn(bool) + 'static) {
     let tell = Rc::new(tell);
     let told = tell.clone();
@@ -64,8 +95,7 @@ pub(crate) fn watch_sight(element: &Element, tell: impl Fn(bool) + 'static) {
     match IntersectionObserver::new(seen.as_ref().unchecked_ref()) {
         Ok(observer) => {
             observer.observe(element);
-            // The observer keeps the callback until the page is left.
-            seen.forget();
+            until_cleanup(seen, move |_| observer.disconnect());
         }
         Err(_) => tell(true),
     }
@@ -81,11 +111,14 @@ pub(crate) fn when_seen(element: &Element, tell: impl Fn() + 'static) {
     });
 }
 
-/// Calls `tell` at every event of this name.
-pub(crate) fn on_event(target: &EventTarget, name: &str, tell: impl Fn() + 'static) {
+/// Calls `tell` at every event of this name, until whoever asks is gone.
+pub(crate) fn on_event(target: &EventTarget, name: &'static str, tell: impl Fn() + 'static) {
     let heard = Closure::<dyn FnMut()>::new(tell);
     let _ = target.add_event_listener_with_callback(name, heard.as_ref().unchecked_ref());
-    heard.forget();
+    let target = target.clone();
+    until_cleanup(heard, move |heard| {
+        let _ = target.remove_event_listener_with_callback(name, heard.unchecked_ref());
+    });
 }
 
 /// Whether the browser has WebGPU at all (an adapter may still be missing).
@@ -137,9 +170,18 @@ pub(crate) async fn fetch_text(address: &str) -> Option<String> {
     String::from_utf8(fetch_bytes(address).await?.to_vec()).ok()
 }
 
-/// Puts a text into the clipboard, where the browser allows it.
-pub(crate) fn copy(text: &str) {
-    let _ = window().navigator().clipboard().write_text(text);
+/// Puts a text into the clipboard; false where the browser does not allow it, or has none, as over plain http.
+pub(crate) fn copy(text: &str) -> impl Future<Output = bool> + use<> {
+    let clipboard = js_sys::Reflect::get(&window().navigator(), &"clipboard".into());
+    let clipboard = clipboard.ok().filter(JsValue::is_truthy).map(Clipboard::unchecked_from_js);
+    // Begun at once: it may be allowed only while the click is heard.
+    let written = clipboard.map(|c| JsFuture::from(c.write_text(text)));
+    async move {
+        match written {
+            Some(written) => written.await.is_ok(),
+            None => false,
+        }
+    }
 }
 
 /// The file that was chosen in the input of this event. The input is emptied, so that the same file may be chosen

@@ -13,16 +13,16 @@ use web_sys::{ErrorEvent, MessageEvent, Worker};
 pub(crate) enum News {
     /// The session said something; its zip stays outside this memory.
     Event(Event, Option<Uint8Array>),
-    /// The worker fell and a new one took over.
+    /// A new worker took the run over.
     Restarted {
-        /// Why it fell.
-        cause: String,
+        /// Why the last one fell; `None` where a person asked for a new one.
+        cause: Option<String>,
         /// The step that was taken up.
         step: u64,
         /// Whether the run goes on by itself.
         running: bool,
     },
-    /// No worker can be had; the page must say so.
+    /// There is no worker any more; the page must say so. The next command that needs one brings another up.
     Dead(String),
 }
 
@@ -31,12 +31,10 @@ pub(crate) enum News {
 pub(crate) struct Link(Rc<RefCell<Inner>>);
 
 struct Inner {
+    /// `None` where it was given up.
     worker: Option<Connection>,
     /// Which worker is meant: messages of earlier ones are ignored.
     generation: u32,
-    ready: bool,
-    /// What waits for the worker to be ready.
-    queue: Vec<Letter<Uint8Array>>,
     supervisor: Supervisor<Uint8Array>,
     tell: Rc<dyn Fn(News)>,
 }
@@ -44,6 +42,10 @@ struct Inner {
 /// A worker and the callbacks that it holds.
 struct Connection {
     worker: Worker,
+    /// Whether it has said that it listens.
+    ready: bool,
+    /// What waits for that.
+    queue: Vec<Letter<Uint8Array>>,
     _on_message: Closure<dyn FnMut(MessageEvent)>,
     _on_error: Closure<dyn FnMut(ErrorEvent)>,
 }
@@ -60,26 +62,43 @@ impl Drop for Connection {
 /// Where the worker's loader lies, seen from the page.
 const WORKER: &str = "./worker_loader.js";
 
+const CANNOT_START: &str = "This browser would not start the engine's worker. Allow workers for this site, or use a \
+                            recent Chrome, Edge, Firefox or Safari.";
+const CANNOT_LOAD: &str = "The engine could not be loaded. Check the connection and reload the page, or try again. \
+                           A run that was kept is taken up.";
+
 impl Link {
     /// Spawns the worker. `tell` hears all that happens.
     pub(crate) fn new(tell: impl Fn(News) + 'static) -> Self {
         let link = Self(Rc::new(RefCell::new(Inner {
             worker: None,
             generation: 0,
-            ready: false,
-            queue: Vec::new(),
             supervisor: Supervisor::default(),
             tell: Rc::new(tell),
         })));
-        link.spawn();
+        link.spawn(Vec::new());
         link
     }
 
-    /// Sends a command, and the zip that belongs to it, now or when the worker is ready.
+    /// Sends a command, and the zip that belongs to it, now or when the worker is ready. Where there is none, one is
+    /// brought up for it.
     pub(crate) fn send_with(&self, command: Command, blob: Option<Uint8Array>) {
         let mut inner = self.0.borrow_mut();
         inner.supervisor.sent(&command, blob.as_ref());
-        inner.deliver((command, blob));
+        if let Some(connection) = &mut inner.worker {
+            return connection.deliver((command, blob));
+        }
+        let revival = inner.supervisor.wake(&command, blob.as_ref());
+        drop(inner);
+        // A run of its own is not the one that was in hand: nothing is taken up.
+        let own = matches!(command, Command::Start(_) | Command::Restore { .. });
+        match revival {
+            Some(Revival::Restart { letters, .. }) if own => {
+                self.spawn(letters);
+            }
+            Some(revival) => self.revive(revival, None),
+            None => {}
+        }
     }
 
     /// Takes the run back to its last checkpoint. Returns false where there is none.
@@ -88,32 +107,34 @@ impl Link {
         letter.map(|(command, blob)| self.send_with(command, blob)).is_some()
     }
 
-    /// A new try with a new worker, asked for by a person.
-    pub(crate) fn retry(&self) {
-        self.0.borrow_mut().supervisor.forgive();
-        self.fell("you asked for it.");
+    /// Whether a start is under way, or will be as soon as there is a worker.
+    pub(crate) fn starting(&self) -> bool {
+        self.0.borrow().supervisor.starting()
     }
 
-    fn spawn(&self) {
+    /// Brings a worker up where there is none.
+    pub(crate) fn wake(&self) {
+        if self.0.borrow().worker.is_none() {
+            self.retry();
+        }
+    }
+
+    /// A new try with a new worker, asked for by a person.
+    pub(crate) fn retry(&self) {
+        let revival = self.0.borrow_mut().supervisor.retry();
+        self.revive(revival, None);
+    }
+
+    /// Starts a worker in place of the last one and tells it these. Where the browser starts none, it says so and
+    /// returns false.
+    fn spawn(&self, queue: Vec<Letter<Uint8Array>>) -> bool {
+        let Ok(worker) = Worker::new(WORKER) else {
+            self.give_up(CANNOT_START.into());
+            return false;
+        };
         let mut inner = self.0.borrow_mut();
         inner.generation += 1;
-        inner.ready = false;
-        inner.worker = None;
         let generation = inner.generation;
-
-        let worker = match Worker::new(WORKER) {
-            Ok(worker) => worker,
-            Err(_) => {
-                let tell = inner.tell.clone();
-                drop(inner);
-                tell(News::Dead(
-                    "This browser would not start the engine's worker. Allow workers for this site, or \
-                     use a recent Chrome, Edge, Firefox or Safari."
-                        .into(),
-                ));
-                return;
-            }
-        };
         let link = self.clone();
         let on_message = Closure::new(move |message: MessageEvent| {
             if link.0.borrow().generation == generation
@@ -125,48 +146,48 @@ impl Link {
         let link = self.clone();
         let on_error = Closure::new(move |error: ErrorEvent| {
             error.prevent_default();
-            if link.0.borrow().generation == generation {
+            let ready = match &link.0.borrow().worker {
+                Some(connection) if link.0.borrow().generation == generation => connection.ready,
+                _ => return,
+            };
+            // Before it listens there is nothing of its own that could fail: what did is a download.
+            if ready {
                 link.fell("it stopped unexpectedly.");
+            } else {
+                link.give_up(CANNOT_LOAD.into());
             }
         });
         worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
-        inner.worker = Some(Connection { worker, _on_message: on_message, _on_error: on_error });
+        let (_on_message, _on_error) = (on_message, on_error);
+        inner.worker = Some(Connection { worker, ready: false, queue, _on_message, _on_error });
+        true
     }
 
     fn hear(&self, message: FromWorker) {
         match message {
             FromWorker::Ready { build } if build == BUILD => {
-                let mut inner = self.0.borrow_mut();
-                inner.ready = true;
-                for letter in std::mem::take(&mut inner.queue) {
-                    inner.deliver(letter);
+                if let Some(connection) = &mut self.0.borrow_mut().worker {
+                    connection.ready = true;
+                    for letter in std::mem::take(&mut connection.queue) {
+                        connection.deliver(letter);
+                    }
                 }
             }
-            FromWorker::Ready { build } => {
-                let tell = {
-                    let mut inner = self.0.borrow_mut();
-                    inner.generation += 1;
-                    inner.tell.clone()
-                };
-                tell(News::Dead(format!(
-                    "The page and its engine are of different builds ({BUILD} and {build}): the browser \
-                     kept an old copy of one. Reload the page, holding Shift."
-                )));
-            }
+            FromWorker::Ready { build } => self.give_up(format!(
+                "The page and its engine are of different builds ({BUILD} and {build}): the browser \
+                 kept an old copy of one. Reload the page, holding Shift."
+            )),
             FromWorker::Panicked { message } => {
                 self.fell(&format!("it hit a fault of its own ({}).", said(&message)));
             }
             FromWorker::Event(event, blob) => {
-                let (replace, tell) = {
-                    let mut inner = self.0.borrow_mut();
-                    (inner.supervisor.heard(&event, blob.as_ref()), inner.tell.clone())
-                };
+                let replace = self.0.borrow_mut().supervisor.heard(&event, blob.as_ref());
                 let cause = match (&event, replace) {
                     (Event::Failed { message, .. }, true) => Some(message.clone()),
                     _ => None,
                 };
-                tell(News::Event(event, blob));
+                self.tell(News::Event(event, blob));
                 if let Some(cause) = cause {
                     self.fell(&cause);
                 }
@@ -177,38 +198,47 @@ impl Link {
     /// Replaces the worker and brings the new one to where the last one was.
     fn fell(&self, cause: &str) {
         let revival = self.0.borrow_mut().supervisor.fell();
-        let tell = self.0.borrow().tell.clone();
+        self.revive(revival, Some(cause.into()));
+    }
+
+    fn revive(&self, revival: Revival<Uint8Array>, cause: Option<String>) {
         match revival {
             Revival::Restart { letters, step, running } => {
-                self.spawn();
-                let mut inner = self.0.borrow_mut();
-                inner.queue = letters;
-                drop(inner);
-                tell(News::Restarted { cause: cause.into(), step, running });
+                if self.spawn(letters) {
+                    self.tell(News::Restarted { cause, step, running });
+                }
             }
-            Revival::GiveUp => {
-                let mut inner = self.0.borrow_mut();
-                inner.generation += 1;
-                inner.worker = None;
-                drop(inner);
-                tell(News::Dead(format!(
-                    "The engine stopped several times in a row; the last time: {cause} Choose a smaller \
-                     preset or the other device, then try again."
-                )));
-            }
+            Revival::GiveUp => self.give_up(format!(
+                "The engine stopped several times in a row; the last time: {} Choose a smaller preset or the other \
+                 device, or try again.",
+                cause.unwrap_or_default()
+            )),
         }
+    }
+
+    /// Does without a worker until a command needs one, and says why.
+    fn give_up(&self, why: String) {
+        let mut inner = self.0.borrow_mut();
+        inner.generation += 1;
+        inner.worker = None;
+        drop(inner);
+        self.tell(News::Dead(why));
+    }
+
+    fn tell(&self, news: News) {
+        // Cloned first: the listener may send, which borrows.
+        let tell = self.0.borrow().tell.clone();
+        tell(news);
     }
 }
 
-impl Inner {
+impl Connection {
     fn deliver(&mut self, letter: Letter<Uint8Array>) {
         if !self.ready {
             self.queue.push(letter);
-        } else if let Some(connection) = &self.worker
-            && let Ok(message) = wire::command_to_js(&letter.0, letter.1.as_ref())
-        {
+        } else if let Ok(message) = wire::command_to_js(&letter.0, letter.1.as_ref()) {
             // Fails only for what cannot be cloned; bytes can.
-            let _ = connection.worker.post_message(&message);
+            let _ = self.worker.post_message(&message);
         }
     }
 }

@@ -1,6 +1,9 @@
 //! The last run, kept in this browser (IndexedDB), so that it survives a reload.
 
 use crate::settings::Settings;
+use crate::state::RunState;
+use crate::url::Address;
+use gradus_core::protocol::Source;
 use idb::{Database, DatabaseEvent, Factory, ObjectStoreParams, TransactionMode};
 use js_sys::{Array, Uint8Array};
 use serde::{Deserialize, Serialize};
@@ -22,6 +25,27 @@ pub(crate) struct Memo {
     pub(crate) losses: Vec<(u64, f32)>,
     /// Held-out losses so far.
     pub(crate) validation: Vec<(u64, f64)>,
+}
+
+impl Memo {
+    /// What is to be kept of this run beside its checkpoint of `step`.
+    pub(crate) fn of(run: &RunState, step: u64, running: bool) -> Option<Self> {
+        let config = &run.started.as_ref()?.config;
+        Some(Self {
+            step,
+            settings: Settings::of(config),
+            own_text: matches!(config.source, Source::Text { .. }),
+            running,
+            losses: run.losses.iter().copied().filter(|l| l.0 <= step).collect(),
+            validation: run.validation.iter().copied().filter(|v| v.0 <= step).collect(),
+        })
+    }
+
+    /// Whether this is the run that the address asks for. One that asks for nothing takes what is there; one that
+    /// names a setting means the world, never the reader's own text.
+    pub(crate) fn answers(&self, address: &Address) -> bool {
+        !address.explicit || (!self.own_text && self.settings == address.settings)
+    }
 }
 
 thread_local! {
@@ -92,4 +116,51 @@ pub(crate) async fn clear() {
     };
     // Where nothing can be kept there is nothing to forget.
     let _ = forget.await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::url;
+    use gradus_core::protocol::{DeviceChoice, DeviceReport, Event, RunConfig, Started};
+
+    fn started(config: RunConfig) -> RunState {
+        let mut run = RunState::default();
+        run.apply(&Event::Started(Box::new(Started {
+            config,
+            parameters: 1,
+            bytes: 1,
+            step: 50,
+            floor: None,
+            bigram: None,
+            tokens: None,
+            device: DeviceReport::default(),
+        })));
+        run
+    }
+
+    fn kept(run: &RunState) -> Memo {
+        Memo::of(run, 50, true).unwrap_or_else(|| panic!("nothing was kept"))
+    }
+
+    #[test]
+    fn a_run_that_moved_is_found_again_at_its_address() {
+        let mut run = started(Settings::default().world());
+        run.apply(&Event::Device { choice: DeviceChoice::Cpu, report: DeviceReport::default() });
+        let memo = kept(&run);
+        assert_eq!(memo.settings.device, DeviceChoice::Cpu);
+        let shown = run.started.map(|s| url::query_of(&s.config, false)).unwrap_or_default();
+        assert_eq!(shown, "device=cpu");
+        assert!(memo.answers(&url::parse(&shown)));
+        assert!(memo.answers(&url::parse("")) && !memo.answers(&url::parse("?seed=1")));
+    }
+
+    #[test]
+    fn no_link_opens_the_readers_own_text() {
+        let settings = Settings::default();
+        let memo = kept(&started(settings.own_text("A text of one's own.".into(), 300)));
+        assert!(memo.own_text && memo.settings == settings);
+        assert!(!memo.answers(&url::parse("?seed=1")));
+        assert!(memo.answers(&url::parse("?faults")));
+    }
 }

@@ -29,8 +29,8 @@ impl Sample {
     }
 }
 
-/// How a notice is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a notice is meant; the graver the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tone {
     /// Something happened that is good to know.
     Info,
@@ -167,7 +167,12 @@ impl RunState {
                 self.samples.push_front(sample);
                 self.samples.truncate(SAMPLES);
             }
-            Event::Device(report) => self.device = report.clone(),
+            Event::Device { choice, report } => {
+                self.device = report.clone();
+                if let Some(started) = &mut self.started {
+                    (started.config.device, started.device) = (*choice, report.clone());
+                }
+            }
             Event::Refused { what, message } => {
                 let text = sentence(&format!("could not {what}: {message}"));
                 self.notice = Some(Notice::new(Tone::Warning, text));
@@ -182,6 +187,13 @@ impl RunState {
                 });
             }
             Event::Probe { .. } | Event::Checkpoint { .. } | Event::Exported { .. } => {}
+        }
+    }
+
+    /// Says what can wait, unless something graver is being said.
+    pub fn remark(&mut self, notice: Notice) {
+        if self.notice.as_ref().is_none_or(|said| said.tone <= notice.tone) {
+            self.notice = Some(notice);
         }
     }
 
@@ -220,7 +232,7 @@ impl RunState {
 mod tests {
     use super::*;
     use crate::settings::Settings;
-    use gradus_core::protocol::Progress;
+    use gradus_core::protocol::{DeviceChoice, Progress};
 
     fn started(step: u64) -> Event {
         Event::Started(Box::new(Started {
@@ -314,6 +326,27 @@ mod tests {
         state.apply(&Event::Refused { what: "open the model".into(), message: "too big.".into() });
         assert_eq!(state.phase, Phase::Running);
         assert_eq!(state.notice.as_ref().map(|n| n.tone), Some(Tone::Warning));
+    }
+
+    #[test]
+    fn a_remark_replaces_nothing_graver() {
+        let mut state = RunState::default();
+        let said = |state: &RunState| state.notice.as_ref().map(|n| n.text.clone()).unwrap_or_default();
+        state.remark(Notice::new(Tone::Info, "the run was kept"));
+        state.remark(Notice::new(Tone::Warning, "the link"));
+        assert_eq!(said(&state), "the link");
+        state.remark(Notice::new(Tone::Info, "the run was kept"));
+        assert_eq!(said(&state), "the link");
+    }
+
+    #[test]
+    fn a_device_that_was_chosen_is_a_setting_of_the_run() {
+        let mut state = RunState::default();
+        state.apply(&started(50));
+        let report = DeviceReport { gpu: true, ..Default::default() };
+        state.apply(&Event::Device { choice: DeviceChoice::Gpu, report });
+        assert!(state.device.gpu);
+        assert_eq!(state.started.map(|s| s.config.device), Some(DeviceChoice::Gpu));
     }
 
     #[test]

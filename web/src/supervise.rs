@@ -16,13 +16,14 @@ pub const MAX_FALLS: u32 = 3;
 pub struct Supervisor<B> {
     /// What brings a fresh worker to the run in hand.
     base: Option<Letter<B>>,
-    /// A start, import or restore that was sent and not answered yet.
+    /// A start or restore that was sent and not answered yet; after a fall, what a fresh worker is told first.
     pending: Option<Letter<B>>,
     /// The step that `base` leads to, once it was reached.
     checkpoint: Option<u64>,
     /// Whether the run should be going.
     running: bool,
     speed: Option<u32>,
+    /// A choice of device that no checkpoint knows of yet.
     device: Option<DeviceChoice>,
     falls: u32,
 }
@@ -61,7 +62,7 @@ impl<B: Clone> Supervisor<B> {
     /// Notes a command on its way to the worker.
     pub fn sent(&mut self, command: &Command, blob: Option<&B>) {
         match command {
-            Command::Start(_) | Command::Import { .. } | Command::Restore { .. } => {
+            Command::Start(_) | Command::Restore { .. } => {
                 self.pending = Some((command.clone(), blob.cloned()));
             }
             Command::Run => self.running = true,
@@ -80,7 +81,8 @@ impl<B: Clone> Supervisor<B> {
                     self.base = Some(letter);
                     self.checkpoint = Some(started.step);
                 } else if started.step == 0 {
-                    // Reset: the same run from its beginning, with the seed it now has.
+                    // Reset: the same run from its beginning, with the seed it now has. (A model that was opened
+                    // sends its checkpoint at once.)
                     self.base = Some((Command::Start(Box::new(started.config.clone())), None));
                     self.checkpoint = Some(0);
                 }
@@ -90,7 +92,7 @@ impl<B: Clone> Supervisor<B> {
                 if self.checkpoint.is_some_and(|last| last < *step) {
                     self.falls = 0;
                 }
-                self.base = Some((Command::Restore { zip: Vec::new() }, blob.cloned()));
+                self.base = Some((Command::Restore { zip: Vec::new(), device: None }, blob.cloned()));
                 self.checkpoint = Some(*step);
                 self.device = None;
             }
@@ -110,22 +112,66 @@ impl<B: Clone> Supervisor<B> {
     /// The worker fell. A start that was under way when it fell is not tried again.
     pub fn fell(&mut self) -> Revival<B> {
         self.falls += 1;
-        let had_base = self.base.is_some();
-        let pending = self.pending.take();
+        // The very first start has nothing to fall back on: it is tried again.
+        if self.base.is_some() {
+            self.pending = self.base.clone();
+        }
         if self.falls > MAX_FALLS {
             self.running = false;
             return Revival::GiveUp;
         }
-        // The very first start has nothing to fall back on: it is tried again.
-        let first = if had_base { self.base.clone() } else { pending };
-        self.pending = first.clone();
-        let mut letters: Vec<Letter<B>> = first.into_iter().collect();
-        if !letters.is_empty() {
-            letters.extend(self.device.map(|d| (Command::Device(d), None)));
-            letters.extend(self.speed.map(|s| (Command::Speed { steps_per_second: s }, None)));
-            letters.extend(self.running.then_some((Command::Run, None)));
+        self.again()
+    }
+
+    /// A person asks for a new try: earlier falls no longer count.
+    pub fn retry(&mut self) -> Revival<B> {
+        self.falls = 0;
+        self.again()
+    }
+
+    /// What brings up a worker in place of one that was given up, after this command was [`sent`](Self::sent) to
+    /// nobody, so that it is carried out all the same. `None` where no one waits for it.
+    pub fn wake(&mut self, command: &Command, blob: Option<&B>) -> Option<Revival<B>> {
+        let then = match command {
+            // Noted as they were sent: they are among what is repeated.
+            Command::Start(_) | Command::Restore { .. } | Command::Run | Command::Device(_) => None,
+            Command::Step | Command::Reset { .. } | Command::Import { .. } | Command::Export => {
+                Some((command.clone(), blob.cloned()))
+            }
+            Command::Pause
+            | Command::Speed { .. }
+            | Command::Sample(_)
+            | Command::Probe { .. }
+            | Command::Checkpoint
+            | Command::Fault(_) => return None,
+        };
+        let mut revival = self.retry();
+        if let Revival::Restart { letters, .. } = &mut revival {
+            letters.extend(then);
         }
+        Some(revival)
+    }
+
+    /// Repeats to a fresh worker what matters of the conversation.
+    fn again(&mut self) -> Revival<B> {
+        if self.pending.is_none() {
+            self.pending = self.base.clone();
+        }
+        let mut letters: Vec<Letter<B>> = self.pending.clone().into_iter().collect();
+        // Not moved there later: the device that it was on may be what fails.
+        match (self.device, letters.first_mut().map(|letter| &mut letter.0)) {
+            (Some(choice), Some(Command::Start(config))) => config.device = choice,
+            (Some(choice), Some(Command::Restore { device, .. })) => *device = Some(choice),
+            _ => {}
+        }
+        letters.extend(self.speed.map(|s| (Command::Speed { steps_per_second: s }, None)));
+        letters.extend(self.running.then_some((Command::Run, None)));
         Revival::Restart { letters, step: self.checkpoint.unwrap_or(0), running: self.running }
+    }
+
+    /// Whether a start or restore is under way, or will be as soon as there is a worker.
+    pub fn starting(&self) -> bool {
+        self.pending.is_some()
     }
 
     /// What takes the run back to its last checkpoint, or to its beginning; `None` where none was started.
@@ -136,11 +182,6 @@ impl<B: Clone> Supervisor<B> {
     /// Whether the run should be going.
     pub fn running(&self) -> bool {
         self.running
-    }
-
-    /// A person asks for a new try: earlier falls no longer count.
-    pub fn forgive(&mut self) {
-        self.falls = 0;
     }
 }
 
@@ -192,7 +233,7 @@ mod tests {
         s.heard(&checkpoint(200), Some(&1));
         s.heard(&checkpoint(400), Some(&2));
         let letters = vec![
-            (Command::Restore { zip: vec![] }, Some(2)),
+            (Command::Restore { zip: vec![], device: None }, Some(2)),
             (Command::Speed { steps_per_second: 5 }, None),
             (Command::Run, None),
         ];
@@ -204,8 +245,23 @@ mod tests {
         let mut s = going();
         s.heard(&checkpoint(200), Some(&1));
         s.sent(&Command::Pause, None);
-        let letters = vec![(Command::Restore { zip: vec![] }, Some(1))];
+        let letters = vec![(Command::Restore { zip: vec![], device: None }, Some(1))];
         assert_eq!(s.fell(), Revival::Restart { letters, step: 200, running: false });
+    }
+
+    #[test]
+    fn a_device_that_was_chosen_is_kept_through_a_fall() {
+        let mut s = going();
+        s.heard(&checkpoint(200), Some(&1));
+        s.sent(&Command::Device(DeviceChoice::Cpu), None);
+        let restore = Command::Restore { zip: vec![], device: Some(DeviceChoice::Cpu) };
+        let letters = vec![(restore, Some(1)), (Command::Run, None)];
+        assert_eq!(s.fell(), Revival::Restart { letters, step: 200, running: true });
+        // From its next checkpoint on it is a setting of the run.
+        s.heard(&started(200), None);
+        s.heard(&checkpoint(200), Some(&2));
+        let letters = vec![(Command::Restore { zip: vec![], device: None }, Some(2)), (Command::Run, None)];
+        assert_eq!(s.fell(), Revival::Restart { letters, step: 200, running: true });
     }
 
     #[test]
@@ -226,7 +282,7 @@ mod tests {
         s.sent(&start(), None);
         s.heard(&Event::Refused { what: String::new(), message: String::new() }, None);
         s.heard(&started(200), None);
-        assert_eq!(s.last_good(), Some((Command::Restore { zip: vec![] }, Some(1))));
+        assert_eq!(s.last_good(), Some((Command::Restore { zip: vec![], device: None }, Some(1))));
     }
 
     #[test]
@@ -249,8 +305,66 @@ mod tests {
             s.heard(&checkpoint(0), Some(&0));
         }
         assert_eq!(s.fell(), Revival::GiveUp);
-        s.forgive();
+        assert!(matches!(s.retry(), Revival::Restart { .. }));
         assert!(matches!(s.fell(), Revival::Restart { .. }));
+    }
+
+    /// Fell until it was given up, with a checkpoint of step 200 in hand.
+    fn given_up() -> Supervisor<u8> {
+        let mut s = going();
+        s.heard(&checkpoint(200), Some(&1));
+        while s.fell() != Revival::GiveUp {}
+        s
+    }
+
+    /// What a fresh worker is told where this command finds none.
+    fn told(s: &mut Supervisor<u8>, command: Command, zip: Option<u8>) -> Option<Vec<Letter<u8>>> {
+        s.sent(&command, zip.as_ref());
+        match s.wake(&command, zip.as_ref())? {
+            Revival::Restart { letters, .. } => Some(letters),
+            Revival::GiveUp => panic!("a command gave up"),
+        }
+    }
+
+    #[test]
+    fn a_command_after_it_gave_up_wakes_a_worker() {
+        let restore = |device| (Command::Restore { zip: vec![], device }, Some(1));
+        let (run, step) = ((Command::Run, None), (Command::Step, None));
+        assert_eq!(told(&mut given_up(), Command::Run, None), Some(vec![restore(None), run]));
+        assert_eq!(told(&mut given_up(), Command::Step, None), Some(vec![restore(None), step]));
+        // The run that may be what is too large is not built for another.
+        assert_eq!(told(&mut given_up(), start(), None), Some(vec![(start(), None)]));
+        // On the other device at once: the one it was on may be what fails.
+        let cpu = DeviceChoice::Cpu;
+        assert_eq!(told(&mut given_up(), Command::Device(cpu), None), Some(vec![restore(Some(cpu))]));
+        // A model is opened into the run in hand.
+        let import = Command::Import { zip: vec![] };
+        let letters = vec![restore(None), (import.clone(), Some(9))];
+        assert_eq!(told(&mut given_up(), import, Some(9)), Some(letters));
+        // What no one waits for wakes nobody; a speed holds for the next worker.
+        let mut s = given_up();
+        let slow = Command::Speed { steps_per_second: 5 };
+        assert_eq!(told(&mut s, slow.clone(), None), None);
+        assert_eq!(told(&mut s, Command::Pause, None), None);
+        assert_eq!(told(&mut s, start(), None), Some(vec![(start(), None), (slow, None)]));
+    }
+
+    #[test]
+    fn after_it_gave_up_falls_count_anew_and_the_run_in_hand_stays() {
+        let mut s = given_up();
+        told(&mut s, start(), None);
+        let letters = vec![(Command::Restore { zip: vec![], device: None }, Some(1))];
+        assert_eq!(s.fell(), Revival::Restart { letters, step: 200, running: false });
+    }
+
+    #[test]
+    fn a_first_start_that_was_given_up_is_tried_again() {
+        let mut s = Supervisor::<u8>::default();
+        s.sent(&start(), None);
+        while s.fell() != Revival::GiveUp {}
+        assert!(s.starting());
+        let letters = vec![(start(), None)];
+        assert_eq!(s.retry(), Revival::Restart { letters, step: 0, running: false });
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The settings in the address: a link reproduces what is on the screen.
 
 use crate::settings::Settings;
-use gradus_core::protocol::{DeviceChoice, ModelConfig};
+use gradus_core::protocol::{DeviceChoice, ModelConfig, RunConfig, Source};
 
 /// What an address asks for.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -96,6 +96,13 @@ pub fn query(settings: &Settings, faults: bool) -> String {
     parts.join("&")
 }
 
+/// The query that leads to this run (no `?`). What no link can hold, a text or a shape of model of one's own, has none.
+pub fn query_of(run: &RunConfig, faults: bool) -> String {
+    let settings = Settings::of(run);
+    let own = matches!(run.source, Source::Text { .. }) || ModelConfig::preset(&settings.preset).is_none();
+    query(&if own { Settings::default() } else { settings }, faults)
+}
+
 /// The name of a choice in addresses and option values.
 pub fn device_name(device: DeviceChoice) -> &'static str {
     match device {
@@ -127,6 +134,16 @@ mod tests {
     fn the_defaults_need_no_address() {
         assert_eq!(query(&Settings::default(), false), "");
         assert_eq!(parse(""), Address::default());
+    }
+
+    #[test]
+    fn what_is_ones_own_is_in_no_link() {
+        let settings = Settings { seed: 7, device: DeviceChoice::Cpu, ..Settings::default() };
+        assert_eq!(query_of(&settings.world(), false), "seed=7&device=cpu");
+        assert_eq!(query_of(&settings.own_text("Mine.".into(), 300), true), "faults");
+        let mut opened = settings.world();
+        opened.model.n_layer = 5;
+        assert_eq!(query_of(&opened, false), "");
     }
 
     #[test]

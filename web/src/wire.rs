@@ -42,7 +42,7 @@ pub enum FromWorker {
 /// The zip inside a command, if it carries one.
 fn command_zip(command: &mut Command) -> Option<&mut Vec<u8>> {
     match command {
-        Command::Import { zip } | Command::Restore { zip } => Some(zip),
+        Command::Import { zip } | Command::Restore { zip, .. } => Some(zip),
         _ => None,
     }
 }
@@ -137,9 +137,9 @@ mod tests {
         let head: Event = postcard::from_bytes(&parcel.head)?;
         assert_eq!(head, Event::Checkpoint { step: 7, zip: vec![] });
 
-        let restore = postcard::to_stdvec(&Command::Restore { zip: vec![] })?;
+        let restore = postcard::to_stdvec(&Command::Restore { zip: vec![], device: None })?;
         let whole = unpack_command(Parcel { head: restore, blob: Some(vec![9; 5]) })?;
-        assert_eq!(whole, Command::Restore { zip: vec![9; 5] });
+        assert_eq!(whole, Command::Restore { zip: vec![9; 5], device: None });
         Ok(())
     }
 

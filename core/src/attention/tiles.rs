@@ -7,7 +7,7 @@ use std::ops::Range;
 /// Bytes of workgroup memory that WebGPU promises everywhere.
 pub const WORKGROUP_BYTES: usize = 16_384;
 /// Invocations of a workgroup that WebGPU promises everywhere. A thread holds one row.
-pub const INVOCATIONS: usize = 256;
+const INVOCATIONS: usize = 256;
 
 /// Rows of a tile. FlashAttention-2 (Dao 2023, arXiv 2307.08691) calls them B_r and B_c.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

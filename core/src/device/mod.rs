@@ -24,6 +24,24 @@ pub struct Ceiling {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Program(pub(crate) usize);
 
+/// Compiles these plans, or none of them: where one fails, those before it are released. Named buffers stay.
+///
+/// # Errors
+/// Those of [`Device::compile`].
+pub(crate) fn compile_all<const N: usize>(device: &mut dyn Device, plans: [Plan; N]) -> Result<[Program; N]> {
+    let mut programs = [Program(usize::MAX); N];
+    for (i, plan) in plans.into_iter().enumerate() {
+        match device.compile(plan) {
+            Ok(program) => programs[i] = program,
+            Err(error) => {
+                programs[..i].iter().for_each(|&program| device.release(program));
+                return Err(error);
+            }
+        }
+    }
+    Ok(programs)
+}
+
 /// Elements on their way to or from a device.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Data {
@@ -121,4 +139,33 @@ pub trait Device {
 
     /// Makes the device fail as if it had been lost (for tests).
     fn lose(&mut self);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::cpu::Cpu;
+    use crate::graph::Tape;
+    use crate::ops::Linear;
+
+    /// x `[rows, 4]` · w `[4, 16]`.
+    fn product(rows: usize) -> Plan {
+        let mut tape = Tape::new();
+        let x = tape.buffer(&format!("x{rows}"), Spec::float([rows, 4]));
+        let w = tape.buffer("w", Spec::float([4, 16]));
+        tape.push1("y", Linear::default(), &[x, w]).expect("a graph");
+        Plan::new("product", &tape, &[])
+    }
+
+    #[test]
+    fn plans_that_belong_together_are_compiled_together_or_not_at_all() {
+        let mut device = Cpu::<f32>::new();
+        // The last makes more numbers than a slot may hold.
+        let plans = [product(8), product(9), product(1 << 25)];
+        assert!(compile_all(&mut device, plans).is_err());
+        let buffers: usize = [8, 9, 1 << 25, 16].map(|n| 4 * n).iter().sum();
+        assert_eq!(device.bytes(), 4 * buffers as u64, "slots of a plan that nobody has");
+        let [first, second] = compile_all(&mut device, [product(8), product(9)]).expect("two programs");
+        assert!(first != second && device.submit(&[first, second]).is_ok());
+    }
 }

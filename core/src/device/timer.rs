@@ -34,6 +34,8 @@ const MOST: f64 = 100.0;
 
 /// Times `program`: the median of `repetitions`, each of as many runs as a clock can tell. `fence` is something small to
 /// read, of a buffer that the program writes or not: it is read for the wall clock, to know that the runs have ended.
+/// One clock measures all: where the device's own fails once, or is too coarse to tell any time at all, the wall's
+/// begins anew.
 ///
 /// # Errors
 /// Those of the device.
@@ -43,15 +45,14 @@ pub async fn time(
     fence: &Source,
     repetitions: usize,
 ) -> Result<Timing> {
-    // What is done once has been done after the first.
-    once(device, program, fence, 1).await?;
-    let Timing { seconds, clock } = once(device, program, fence, 1).await?;
-    let runs = (LEAST / seconds.max(LEAST / MOST)).ceil() as usize;
-    let mut found = Vec::new();
-    for _ in 0..repetitions.max(1) {
-        found.push(once(device, program, fence, runs).await?.seconds);
+    let clock = Clock::Timestamps;
+    if let Some(seconds) = by(clock, device, program, fence, repetitions).await?.filter(|&s| s > 0.0) {
+        return Ok(Timing { seconds, clock });
     }
-    Ok(Timing { seconds: median(found), clock })
+    let clock = Clock::Wall;
+    // The wall's clock never fails.
+    let seconds = by(clock, device, program, fence, repetitions).await?.unwrap_or(f64::NAN);
+    Ok(Timing { seconds, clock })
 }
 
 /// The number in the middle, of which a disturbed measurement moves little; NaN of none.
@@ -60,16 +61,54 @@ pub fn median(mut numbers: Vec<f64>) -> f64 {
     numbers.get(numbers.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Seconds a run, over so many.
-async fn once(device: &mut dyn Device, program: Program, fence: &Source, runs: usize) -> Result<Timing> {
-    if let Some(mut seconds) = device.timestamps(program).await? {
-        for _ in 1..runs {
-            seconds += device.timestamps(program).await?.unwrap_or_default();
+/// The median by this clock; none if it fails.
+async fn by(
+    clock: Clock,
+    device: &mut dyn Device,
+    program: Program,
+    fence: &Source,
+    repetitions: usize,
+) -> Result<Option<f64>> {
+    let (mut runs, mut found) = (1, Vec::new());
+    for repetition in 0..2 + repetitions.max(1) {
+        let Some(seconds) = once(clock, device, program, fence, runs).await? else { return Ok(None) };
+        match repetition {
+            // What is done once has been done after the first.
+            0 => {}
+            1 => runs = (LEAST / seconds.max(LEAST / MOST)).ceil() as usize,
+            _ => found.push(seconds),
         }
-        return Ok(Timing { seconds: seconds / runs as f64, clock: Clock::Timestamps });
     }
-    let start = Instant::now();
-    device.submit(&vec![program; runs])?;
-    device.read(fence.clone()).await?;
-    Ok(Timing { seconds: start.elapsed().as_secs_f64() / runs as f64, clock: Clock::Wall })
+    Ok(Some(median(found)))
 }
+
+/// Seconds a run, over so many; none if the clock fails.
+async fn once(
+    clock: Clock,
+    device: &mut dyn Device,
+    program: Program,
+    fence: &Source,
+    runs: usize,
+) -> Result<Option<f64>> {
+    let total = match clock {
+        Clock::Timestamps => {
+            let mut total = 0.0;
+            for _ in 0..runs {
+                let Some(seconds) = device.timestamps(program).await? else { return Ok(None) };
+                total += seconds;
+            }
+            total
+        }
+        Clock::Wall => {
+            let start = Instant::now();
+            device.submit(&vec![program; runs])?;
+            device.read(fence.clone()).await?;
+            start.elapsed().as_secs_f64()
+        }
+    };
+    Ok(Some(total / runs as f64))
+}
+
+#[cfg(test)]
+#[path = "timer_tests.rs"]
+mod tests;

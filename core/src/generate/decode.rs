@@ -2,7 +2,7 @@
 //! go into a submission, and the device writes each sampled token where the next replay reads it.
 
 use super::prefill::{Prefill, Reader};
-use crate::device::{Data, Device, Program, Source};
+use crate::device::{Data, Device, Program, Source, compile_all};
 use crate::graph::{Plan, Spec, Tape};
 use crate::model::{DecodeInputs, Params};
 use crate::ops;
@@ -17,6 +17,8 @@ const TURN: usize = 64;
 pub struct Generator {
     prefill: Prefill,
     program: Program,
+    /// Its buffers, and the caches.
+    buffers: Vec<String>,
     positions: usize,
 }
 
@@ -25,7 +27,6 @@ impl Generator {
     pub fn new(device: &mut dyn Device, model: &ModelConfig, params: &Params) -> Result<Self> {
         let positions = model.n_positions;
         let reader = Reader { prefix: "", caches: "", model, params };
-        let prefill = Prefill::new(device, "decode.", &[reader], [1, positions])?;
         let mut tape = Tape::new();
         let gpt = reader.gpt(&mut tape)?;
         let at = tape.buffer("decode.positions", Spec::u32([1]));
@@ -35,15 +36,20 @@ impl Generator {
         let logits = gpt.decode(&mut tape, DecodeInputs { tokens, positions: at, queries: 1, offset: 0 })?;
         let sample = ops::Sample { vocab: gpt.vocab().0, positions };
         tape.push_into(sample, &[logits, settings, lengths], &[tokens, at])?;
-        let program = device.compile(Plan::new("decode", &tape, &[]))?;
-        Ok(Self { prefill, program, positions })
+        let plan = Plan::new("decode", &tape, &[]);
+        let own = |name: &&String| name.starts_with("decode.") || name.starts_with("kv.");
+        let buffers = plan.buffers.keys().filter(own).cloned().collect();
+        let plans = [Prefill::plan("decode.", &[reader], [1, positions])?, plan];
+        let [prefill, program] = compile_all(device, plans)?;
+        Ok(Self { prefill: Prefill::new(prefill, "decode.", positions), program, buffers, positions })
     }
 
     /// Continues `prompt` (at least one token) by at most `settings.max_tokens`, ending after `stop`. When
     /// the context is full, its latter half is read anew and the text goes on.
     ///
     /// # Errors
-    /// [`Error::Config`] for an empty prompt or settings out of range, and the device's errors.
+    /// [`Error::Config`] for an empty prompt, settings out of range or a model whose context has no room for a
+    /// second token, and the device's errors.
     pub async fn generate(
         &self,
         device: &mut dyn Device,
@@ -52,6 +58,13 @@ impl Generator {
         stop: Option<u32>,
     ) -> Result<Vec<u32>> {
         check(prompt, settings)?;
+        if self.positions < 2 {
+            return Err(Error::Config(
+                "a model with a context of 1 (n_positions) cannot write: a prompt of one token fills it. Choose a \
+                 context of 2 or more"
+                    .into(),
+            ));
+        }
         let bits = [settings.temperature.to_bits(), settings.top_k, settings.top_p.to_bits(), settings.seed];
         let room = self.positions - 1;
         let mut window = prompt[prompt.len().saturating_sub(room)..].to_vec();
@@ -103,10 +116,11 @@ impl Generator {
         Ok(fresh)
     }
 
-    /// Frees the plan.
+    /// Frees the plan and its buffers; the weights stay.
     pub fn release(self, device: &mut dyn Device) {
         self.prefill.release(device);
         device.release(self.program);
+        self.buffers.iter().for_each(|name| device.forget(name));
     }
 }
 

@@ -25,7 +25,7 @@ impl Reader<'_> {
     }
 }
 
-/// The plan that reads prompts, compiled on one device. Its buffers are `{name}tokens` and `{name}positions`.
+/// The plan that reads prompts, on one device. Its buffers are `{name}tokens` and `{name}positions`.
 #[derive(Debug)]
 pub(super) struct Prefill {
     program: Program,
@@ -34,24 +34,22 @@ pub(super) struct Prefill {
 }
 
 impl Prefill {
-    /// For tokens `[B, P]`.
-    pub(super) fn new(
-        device: &mut dyn Device,
-        name: &str,
-        readers: &[Reader<'_>],
-        [batch, positions]: [usize; 2],
-    ) -> Result<Self> {
+    /// The plan for tokens `[B, P]`.
+    pub(super) fn plan(name: &str, readers: &[Reader<'_>], [batch, positions]: [usize; 2]) -> Result<Plan> {
         let mut tape = Tape::new();
         let tokens = tape.buffer(&format!("{name}tokens"), Spec::u32([batch, positions]));
-        let at = format!("{name}positions");
-        let value = tape.buffer(&at, Spec::u32([batch]));
-        let chunk = CHUNK.min(positions);
+        let at = tape.buffer(&format!("{name}positions"), Spec::u32([batch]));
+        let queries = CHUNK.min(positions);
         for reader in readers {
             let gpt = reader.gpt(&mut tape)?;
-            gpt.prefill(&mut tape, DecodeInputs { tokens, positions: value, queries: chunk, offset: 0 })?;
+            gpt.prefill(&mut tape, DecodeInputs { tokens, positions: at, queries, offset: 0 })?;
         }
-        let program = device.compile(Plan::new("prefill", &tape, &[]))?;
-        Ok(Self { program, positions: at, chunk })
+        Ok(Plan::new("prefill", &tape, &[]))
+    }
+
+    /// What [`plan`](Self::plan) was compiled to, for rows of P positions.
+    pub(super) fn new(program: Program, name: &str, positions: usize) -> Self {
+        Self { program, positions: format!("{name}positions"), chunk: CHUNK.min(positions) }
     }
 
     /// Reads prompts of these lengths (each 1 or more) out of the tokens, and leaves each row at its prompt's

@@ -3,9 +3,9 @@
 
 use super::decode::check;
 use super::prefill::{Prefill, Reader};
-use crate::device::{Data, Device, Program, Source};
+use crate::device::{Data, Device, Program, Source, compile_all};
 use crate::graph::{Plan, Spec, Tape};
-use crate::model::{DecodeInputs, Params, forbid};
+use crate::model::{DecodeInputs, Params, check_tokens, forbid};
 use crate::ops;
 use crate::protocol::{ModelConfig, SampleConfig};
 use crate::rng::{Stream, threefry};
@@ -53,7 +53,7 @@ impl Rollout {
         shape: RolloutShape<'_>,
     ) -> Result<Self> {
         let RolloutShape { prefix, batch, prompt, answer, forbidden } = shape;
-        let positions = prompt + answer;
+        let positions = prompt.saturating_add(answer);
         if batch == 0 || prompt == 0 || answer == 0 || positions > model.n_positions {
             return Err(Error::Config(format!(
                 "{batch} prompts of {prompt} tokens with answers of {answer} do not fit: each must be 1 or \
@@ -63,7 +63,6 @@ impl Rollout {
         }
         let name = format!("{prefix}rollout.");
         let reader = Reader { prefix, caches: &name, model, params };
-        let prefill = Prefill::new(device, &name, &[reader], [batch, positions])?;
         let mut tape = Tape::new();
         let buffer = |tape: &mut Tape, part: &str, shape: &[usize]| {
             tape.buffer(&format!("{name}{part}"), Spec::u32(shape))
@@ -83,7 +82,9 @@ impl Rollout {
         tape.push_into(ops::Sample { vocab, positions }, &[logits, settings, lengths], &[tokens, at])?;
         let plan = Plan::new("rollout", &tape, &[]);
         let buffers = plan.buffers.keys().filter(|b| b.starts_with(&name)).cloned().collect();
-        let program = device.compile(plan)?;
+        let plans = [Prefill::plan(&name, &[reader], [batch, positions])?, plan];
+        let [prefill, program] = compile_all(device, plans)?;
+        let prefill = Prefill::new(prefill, &name, positions);
         if !forbidden.is_empty() {
             device.write(&bias, 0, &Data::Float(forbid(model, forbidden)))?;
         }
@@ -114,12 +115,7 @@ impl Rollout {
                     self.prompt
                 )));
             }
-            if let Some(token) = prompt.iter().find(|&&t| t as usize >= self.vocab) {
-                return Err(Error::Config(format!(
-                    "prompt {i} has token {token}, the vocabulary ends at {}",
-                    self.vocab - 1
-                )));
-            }
+            check_tokens(format_args!("prompt {i}"), prompt, self.vocab)?;
         }
         let most = settings.max_tokens.min(self.answer);
         let mut answers = Vec::with_capacity(prompts.len());

@@ -2,7 +2,7 @@
 
 use crate::device::{Data, Device, Program, Source};
 use crate::graph::{Plan, Spec, Tape};
-use crate::model::{Architecture, Params};
+use crate::model::{Architecture, Params, check_tokens};
 use crate::ops;
 use crate::protocol::ModelConfig;
 use crate::{Error, Result};
@@ -72,13 +72,7 @@ impl Scorer {
                 let most = self.context + 1;
                 return Err(Error::Config(format!("row {i} has {} tokens, the limit is {most}", row.len())));
             }
-            if let Some(token) = row.iter().find(|&&t| t as usize >= self.vocab) {
-                let vocab = self.vocab;
-                return Err(Error::Config(format!(
-                    "row {i} has token {token}, the vocabulary ends at {}",
-                    vocab - 1
-                )));
-            }
+            check_tokens(format_args!("row {i}"), row, self.vocab)?;
         }
         let mut out = Vec::with_capacity(rows.len());
         for group in rows.chunks(self.batch) {

@@ -4,9 +4,9 @@
 
 use super::decode::check;
 use super::prefill::{Prefill, Reader};
-use crate::device::{Data, Device, Program, Source};
+use crate::device::{Data, Device, Program, Source, compile_all};
 use crate::graph::{Plan, Spec, Tape, Value};
-use crate::model::{DecodeInputs, Params};
+use crate::model::{DecodeInputs, Params, check_tokens};
 use crate::ops::{Accept, Distribution, Propose};
 use crate::protocol::{ModelConfig, SampleConfig};
 use crate::rng::{Stream, threefry};
@@ -72,11 +72,6 @@ impl Tally {
     /// α: proposals accepted of those looked at.
     pub fn acceptance(&self) -> f64 {
         self.accepted.iter().sum::<u64>() as f64 / self.tried.iter().sum::<u64>() as f64
-    }
-
-    /// Mean Σ min(p, q) = 1 − TV(p, q) where proposals were looked at.
-    pub fn mean_overlap(&self) -> f64 {
-        self.overlap.iter().sum::<f64>() / self.tried.iter().sum::<u64>() as f64
     }
 
     /// Tokens a call of the target.
@@ -159,12 +154,11 @@ impl Speculator {
         let target = Reader { prefix: "", caches: "speculative.", model: target, params: target_params };
         let draft =
             Reader { prefix: DRAFT, caches: "speculative.draft.", model: draft, params: draft_params };
-        let prefill = Prefill::new(device, "speculative.", &[target, draft], [batch, positions])?;
         let width = crate::model::padded_vocab(target.model.vocab_size);
         let vocab = target.model.vocab_size;
         let slab = Accept::slab(batch, width);
         let mut buffers = std::collections::BTreeSet::new();
-        let mut compile = |label: &str, build: &dyn Fn(&mut Tape, &Buffers) -> Result<()>| {
+        let mut plan = |label: &str, build: &dyn Fn(&mut Tape, &Buffers) -> Result<()>| {
             let mut tape = Tape::new();
             let on = Buffers {
                 tokens: tape.buffer("speculative.tokens", Spec::u32([batch, positions])),
@@ -176,7 +170,7 @@ impl Speculator {
             build(&mut tape, &on)?;
             let plan = Plan::new(label, &tape, &[]);
             buffers.extend(plan.buffers.keys().filter(|b| b.starts_with("speculative.")).cloned());
-            device.compile(plan)
+            Ok(plan)
         };
         let at = |on: &Buffers, queries, offset| DecodeInputs {
             tokens: on.tokens,
@@ -184,7 +178,8 @@ impl Speculator {
             queries,
             offset,
         };
-        let draft = compile("speculative.draft", &|tape, on| {
+        let prefill = Prefill::plan("speculative.", &[target, draft], [batch, positions])?;
+        let proposing = plan("speculative.draft", &|tape, on| {
             let gpt = draft.gpt(tape)?;
             for i in 0..proposals {
                 let q = tape.view(&format!("q.{i}"), "speculative.q", i * slab, &[batch, 1, width])?;
@@ -198,11 +193,11 @@ impl Speculator {
             // If all are accepted, the next round begins after the last: its keys and values must be there.
             tape.scoped_as("last", |tape| gpt.prefill(tape, at(on, 1, proposals)))
         })?;
-        let target = compile("speculative.target", &|tape, on| {
+        let reading = plan("speculative.target", &|tape, on| {
             let logits = target.gpt(tape)?.decode(tape, at(on, proposals + 1, 0))?;
             tape.push_into(Distribution { vocab }, &[logits, on.settings], &[on.p])
         })?;
-        let accept = compile("speculative.accept", &|tape, on| {
+        let accepting = plan("speculative.accept", &|tape, on| {
             let ends = tape.buffer("speculative.ends", Spec::u32([batch]));
             let counts = tape.buffer("speculative.counts", Spec::u32([batch, Accept::counts(proposals)]));
             let overlap = tape.buffer("speculative.overlap", Spec::float([batch, proposals]));
@@ -211,6 +206,9 @@ impl Speculator {
             tape.push_into(op, &[on.q, on.p, on.settings, ends], &writes)
         })?;
         let buffers = buffers.into_iter().collect();
+        let plans = [prefill, proposing, reading, accepting];
+        let [prefill, draft, target, accept] = compile_all(device, plans)?;
+        let prefill = Prefill::new(prefill, "speculative.", positions);
         Ok(Self { prefill, draft, target, accept, buffers, shape, positions, vocab, width })
     }
 
@@ -305,12 +303,7 @@ impl Speculator {
                     self.positions - 1
                 )));
             }
-            if let Some(token) = prompt.iter().find(|&&t| t as usize >= self.vocab) {
-                let last = self.vocab - 1;
-                return Err(Error::Config(format!(
-                    "prompt {b} has token {token}, the vocabulary ends at {last}"
-                )));
-            }
+            check_tokens(format_args!("prompt {b}"), prompt, self.vocab)?;
             tokens[b * self.positions..][..prompt.len()].copy_from_slice(prompt);
             ends[b] = prompt.len().saturating_add(settings.max_tokens).min(self.positions) as u32;
             lengths[b] = prompt.len();
@@ -340,7 +333,8 @@ impl Speculator {
     ) -> Result<()> {
         let SpeculatorShape { batch, proposals, .. } = self.shape;
         let words = Accept::counts(proposals);
-        let ends: Vec<usize> = prompts.iter().map(|p| (p.len() + most).min(self.positions)).collect();
+        let ends: Vec<usize> =
+            prompts.iter().map(|p| p.len().saturating_add(most).min(self.positions)).collect();
         let want = |b: usize| ends[b].saturating_sub(prompts[b].len());
         let mut left = (0..prompts.len()).map(want).max().unwrap_or(0);
         // Tokens a round: if all is accepted, until it is known how much is.

@@ -34,9 +34,9 @@ impl Spec {
         Self { shape: shape.into(), dtype: DType::U32 }
     }
 
-    /// How many elements.
+    /// How many elements; of a shape beyond all memory the largest number there is, which every device refuses.
     pub fn len(&self) -> usize {
-        self.shape.iter().product()
+        self.shape.iter().fold(1, |len, &n| len.saturating_mul(n))
     }
 
     /// True if there are none.
@@ -117,7 +117,7 @@ impl Tape {
     pub fn view(&mut self, name: &str, buffer: &str, offset: usize, shape: &[usize]) -> Result<Value> {
         let whole = self.buffers.get(buffer).ok_or_else(|| fault(format!("no buffer {buffer}")))?;
         let spec = Spec { shape: shape.to_vec(), dtype: whole.dtype };
-        if !offset.is_multiple_of(ALIGN) || offset + spec.len() > whole.len() {
+        if !offset.is_multiple_of(ALIGN) || offset.saturating_add(spec.len()) > whole.len() {
             return Err(fault(format!("view {name} at {offset} does not fit buffer {buffer}")));
         }
         Ok(self.value(name.to_string(), spec, Place::Buffer { name: buffer.to_string(), offset }))
@@ -236,4 +236,18 @@ impl Tape {
 
 pub(crate) fn fault(message: String) -> Error {
     Error::Graph(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_beyond_all_memory_do_not_wrap() {
+        assert_eq!(Spec::float([1 << 20, usize::MAX / 4, 3]).len(), usize::MAX);
+        assert_eq!(Spec::float([usize::MAX, 2, 0]).len(), 0);
+        let mut tape = Tape::new();
+        tape.buffer("x", Spec::float([64]));
+        assert!(tape.view("y", "x", 64, &[usize::MAX]).is_err());
+    }
 }

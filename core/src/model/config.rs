@@ -3,6 +3,7 @@
 use crate::protocol::{Attention, Init, ModelConfig};
 use crate::{Error, Result};
 use serde_json::{Map, Value, json};
+use std::fmt::Display;
 
 /// Largest vocabulary of a model.
 pub const MAX_VOCAB: usize = 65_536;
@@ -44,6 +45,26 @@ pub fn check_config(config: &ModelConfig) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+/// Checks that `tokens` are of a vocabulary of `vocab`. `what` says whose they are ("row 3").
+///
+/// # Errors
+/// [`Error::Config`] names the first that is not.
+pub(crate) fn check_tokens(what: impl Display, tokens: &[u32], vocab: usize) -> Result<()> {
+    match tokens.iter().find(|&&t| t as usize >= vocab) {
+        Some(token) => Err(Error::Config(format!(
+            "{what} has token {token}, the vocabulary ends at {}: take the ids of the model's own tokenizer",
+            vocab - 1
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Whether the weights of one are weights of the other too: all agrees but how attention is computed and how
+/// weights begin.
+pub(crate) fn same_shape(a: &ModelConfig, b: &ModelConfig) -> bool {
+    *a == ModelConfig { attention: a.attention, init: a.init, ..b.clone() }
 }
 
 /// Name and shape of every parameter, in the order and with the names of Hugging Face's `GPT2LMHeadModel`.

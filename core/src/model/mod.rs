@@ -12,9 +12,9 @@ mod tensors;
 
 pub use archive::{MAX_FILE_BYTES, MAX_ZIP_BYTES};
 pub use checkpoint::{ModelFolder, TrainerState};
-pub(crate) use config::SCORE;
 use config::scored_shapes;
 pub use config::{MAX_PARAMETERS, MAX_POSITIONS, MAX_VOCAB, check_config, param_shapes};
+pub(crate) use config::{SCORE, check_tokens, same_shape};
 pub use gpt::{DecodeInputs, Gpt, forbid};
 pub use lora::Lora;
 pub use network::{Architecture, Network};

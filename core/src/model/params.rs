@@ -9,6 +9,7 @@ use super::{SCORE, Tensor, param_shapes, scored_shapes};
 use crate::graph::ALIGN;
 use crate::protocol::{Init, ModelConfig};
 use crate::rng::{Rng, Stream};
+use crate::{Error, Result};
 
 /// One parameter's place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,14 +102,25 @@ impl Params {
     }
 
     /// Tensors laid out flat. Tensors that the model does not have are ignored, missing ones stay 0.
-    pub fn flatten(&self, tensors: &[Tensor]) -> Vec<f32> {
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] for a tensor of another size than the model's.
+    pub fn flatten(&self, tensors: &[Tensor]) -> Result<Vec<f32>> {
         let mut flat = vec![0.0; self.len];
         for tensor in tensors {
-            if let Some(entry) = self.get(&tensor.name) {
-                flat[entry.offset..][..tensor.values.len()].copy_from_slice(&tensor.values);
+            let Some(entry) = self.get(&tensor.name) else { continue };
+            if tensor.values.len() != entry.len() {
+                return Err(Error::Checkpoint(format!(
+                    "{} has {} numbers and the model {}: they are of two shapes of model. Open weights and settings \
+                     that were saved together",
+                    tensor.name,
+                    tensor.values.len(),
+                    entry.len()
+                )));
             }
+            flat[entry.offset..][..entry.len()].copy_from_slice(&tensor.values);
         }
-        flat
+        Ok(flat)
     }
 
     /// The flat buffer's tensors, without padding.
@@ -144,5 +156,25 @@ impl Params {
             values.iter_mut().for_each(|v| *v = (rng.normal() * std) as f32);
         }
         flat
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_laid_flat_has_the_models_sizes() {
+        let config = ModelConfig { vocab_size: 5, ..ModelConfig::preset("4k").unwrap() };
+        let params = Params::new(&config);
+        let flat = params.init(&config, 1);
+        let mut tensors = params.tensors(&flat);
+        assert_eq!(params.flatten(&tensors), Ok(flat));
+        let wpe = tensors[1].values.clone();
+        for values in [wpe[1..].to_vec(), [wpe.clone(), wpe].concat()] {
+            tensors[1].values = values;
+            let refused = params.flatten(&tensors).unwrap_err().to_string();
+            assert!(refused.contains("wpe.weight") && refused.contains("saved together"), "{refused}");
+        }
     }
 }

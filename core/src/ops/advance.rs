@@ -26,8 +26,6 @@ pub struct State {
     pub row: u32,
     /// Counter of random draws: the micro-batch since the beginning of the run.
     pub draw: u32,
-    /// Position that is being decoded.
-    pub position: u32,
     /// How far an average of the weights moves towards them.
     pub average: f32,
 }
@@ -36,7 +34,7 @@ impl State {
     /// The device's words.
     pub fn words(&self) -> [u32; STATE_WORDS] {
         let mut w = [0; STATE_WORDS];
-        w[..9].copy_from_slice(&[
+        w[..8].copy_from_slice(&[
             self.step,
             self.seed,
             self.lr.to_bits(),
@@ -44,7 +42,6 @@ impl State {
             self.correction2.to_bits(),
             self.row,
             self.draw,
-            self.position,
             self.average.to_bits(),
         ]);
         w
@@ -60,8 +57,7 @@ impl State {
             correction2: f32::from_bits(w[4]),
             row: w[5],
             draw: w[6],
-            position: w[7],
-            average: f32::from_bits(w[8]),
+            average: f32::from_bits(w[7]),
         }
     }
 }

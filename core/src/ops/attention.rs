@@ -3,7 +3,7 @@
 
 use super::{Dispatch, Form, Op, attention_counted as counted, expect, f, groups, no_gradient, u};
 use crate::Result;
-use crate::device::cpu::{Heads, Io, Real, Start};
+use crate::device::cpu::{Heads, Io, Real, Start, each_head};
 use crate::graph::{Backward, Spec, Step};
 
 /// Sizes that every attention op shares.
@@ -55,11 +55,7 @@ impl Sizes {
 
     /// For each sequence and head: its index, and where its queries begin in qkv and its output in o.
     pub(super) fn heads(&self) -> impl Iterator<Item = (usize, usize, usize)> + use<> {
-        let s = *self;
-        (0..s.b * s.h).map(move |i| {
-            let (b, h) = (i / s.h, i % s.h);
-            (i, b * s.t * 3 * s.c() + h * s.d, b * s.t * s.c() + h * s.d)
-        })
+        each_head([self.b, self.t, self.h, self.d])
     }
 }
 

@@ -7,7 +7,8 @@ mod run;
 pub use choose::{open as open_device, self_test};
 
 use crate::data::Loader;
-use crate::protocol::{Command, Event, Fault, Phase, RunConfig};
+use crate::model::ModelFolder;
+use crate::protocol::{Command, DeviceChoice, Event, Fault, Phase, RunConfig};
 use crate::{Error, Result};
 use run::Run;
 
@@ -26,26 +27,21 @@ impl Session {
         Self { loader, emit, run: None, phase: Phase::Idle, steps_per_second: 0 }
     }
 
-    /// Whether the session would train if it were given a turn.
-    pub fn is_running(&self) -> bool {
-        self.phase == Phase::Running
-    }
-
     /// Carries out one command. A command that cannot be carried out leaves the run in hand as it was and is
     /// answered by [`Event::Refused`]; a run that breaks is answered by [`Event::Failed`].
     pub async fn handle(&mut self, command: Command) {
         let what = name(&command);
         let before = self.phase;
-        // A run that cannot be built is dropped with its device: the one in hand knows nothing of it.
-        let builds = matches!(command, Command::Start(_) | Command::Import { .. } | Command::Restore { .. });
         let result = match command {
             Command::Start(config) => self.start(*config).await,
             Command::Import { zip } => self.import(&zip).await,
-            Command::Restore { zip } => self.restore(&zip).await,
+            Command::Restore { zip, device } => self.restore(&zip, device).await,
             other => self.direct(other).await,
         };
         let Err(error) = result else { return };
-        if fatal(&error) && !builds {
+        // A run that cannot be built is dropped with its device: the one in hand knows nothing of it.
+        let building = self.phase == Phase::Preparing;
+        if fatal(&error) && !building {
             self.fail(&error);
         } else {
             self.enter(before);
@@ -76,7 +72,8 @@ impl Session {
     }
 
     async fn import(&mut self, zip: &[u8]) -> Result<()> {
-        let folder = crate::model::ModelFolder::from_zip(zip)?;
+        // Step and moments of another run mean nothing under the settings of this one.
+        let folder = ModelFolder { trainer: None, ..ModelFolder::from_zip(zip)? };
         let Some(current) = &self.run else {
             return Err(Error::Checkpoint(
                 "start a run first: the model goes on learning from its text".into(),
@@ -89,14 +86,15 @@ impl Session {
         self.adopt(run).await
     }
 
-    async fn restore(&mut self, zip: &[u8]) -> Result<()> {
-        let folder = crate::model::ModelFolder::from_zip(zip)?;
+    async fn restore(&mut self, zip: &[u8], device: Option<DeviceChoice>) -> Result<()> {
+        let folder = ModelFolder::from_zip(zip)?;
         let Some(trainer) = &folder.trainer else {
             return Err(Error::Checkpoint(
                 "this is a model without the state of a run: open it as a model".into(),
             ));
         };
-        let config = trainer.run.clone();
+        let mut config = trainer.run.clone();
+        config.device = device.unwrap_or(config.device);
         self.enter(Phase::Preparing);
         let run = Run::new(config, Some(folder), &mut *self.loader, &mut *self.emit).await?;
         self.adopt(run).await
@@ -143,7 +141,7 @@ impl Session {
                 self.enter(phase);
             }
             Command::Reset { seed } => {
-                run.reset(seed)?;
+                run.reset(seed, &mut *self.loader)?;
                 (self.emit)(Event::Started(Box::new(run.started())));
                 self.enter(Phase::Paused);
             }
@@ -156,7 +154,7 @@ impl Session {
                 let mut moved =
                     Run::new(config, Some(checkpoint), &mut *self.loader, &mut *self.emit).await?;
                 let checkpoint = moved.checkpoint().await?;
-                (self.emit)(Event::Device(moved.report().clone()));
+                (self.emit)(Event::Device { choice, report: moved.report().clone() });
                 (self.emit)(checkpoint);
                 self.run = Some(moved);
                 self.enter(was);

@@ -5,8 +5,10 @@ use crate::data::Loader;
 use crate::device::{Data, Source};
 use crate::generate::{Generator, Scorer};
 use crate::graph::Spec;
-use crate::model::ModelFolder;
-use crate::protocol::{Attention, DeviceReport, Event, Fault, Progress, RunConfig, SampleConfig, Started};
+use crate::model::{ModelFolder, same_shape};
+use crate::protocol::{
+    self, Attention, DeviceReport, Event, Fault, Progress, RunConfig, SampleConfig, Started,
+};
 use crate::text::Tokenizer;
 use crate::train::{Pace, Trainer};
 use crate::{Error, Result};
@@ -49,6 +51,11 @@ impl Run {
         }
         crate::model::check_config(&config.model)?;
         check_vocabulary(&config, &material.tokenizer)?;
+        if folder.as_ref().is_some_and(|f| !same_shape(&f.config, &config.model)) {
+            let message = "config.json and trainer_state.json are of models of two shapes: open the file as a model, \
+                           which leaves the run's state aside, or restore a checkpoint whose files belong together";
+            return Err(Error::Checkpoint(message.into()));
+        }
         progress("choosing the device", 0.0);
         let (device, report) = choose::open(config.device, &config.model, config.train.batch).await?;
         progress("building the model", 0.5);
@@ -58,7 +65,7 @@ impl Run {
         };
         let tokenizer = material.tokenizer.clone();
         let (floor, bigram) = (material.floor.take(), material.bigram.take());
-        let held_out = material.validation[..material.validation.len().min(context + 1)].to_vec();
+        let held_out = window(&material.validation, context);
         let mut trainer = Trainer::new(device, &config.model, &config.train, config.seed, material)?;
         match folder {
             None => trainer.init()?,
@@ -108,7 +115,17 @@ impl Run {
         }
     }
 
-    pub(super) fn reset(&mut self, seed: u32) -> Result<()> {
+    /// Back to the beginning, with this seed. Of the world it seeds the rows too: the run is then the one that a
+    /// link with this seed leads to.
+    pub(super) fn reset(&mut self, seed: u32, loader: &mut dyn Loader) -> Result<()> {
+        let world = protocol::Source::World { seed };
+        if matches!(self.config.source, protocol::Source::World { .. }) && self.config.source != world {
+            let context = self.config.model.n_positions;
+            let material = loader.load(&world, context, Some(&self.tokenizer), &mut |_, _| ())?;
+            self.held_out = window(&material.validation, context);
+            self.trainer.set_material(material)?;
+            self.config.source = world;
+        }
         self.config.seed = seed;
         self.trainer.set_seed(seed);
         self.trainer.init()?;
@@ -245,6 +262,11 @@ impl Run {
             Fault::Nan => device.write("params", 0, &Data::Float(vec![f32::NAN; self.trainer.params.len])),
         }
     }
+}
+
+/// The first window of a text: what a probe looks at.
+fn window(text: &[u32], context: usize) -> Vec<u32> {
+    text[..text.len().min(context + 1)].to_vec()
 }
 
 fn check_vocabulary(config: &RunConfig, tokenizer: &Tokenizer) -> Result<()> {

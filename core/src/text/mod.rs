@@ -19,10 +19,14 @@ pub use corpus::{Corpus, MAX_TEXT_BYTES, bigram_loss, prepare_text};
 
 use crate::{Error, Result};
 use bpe::Bpe;
+use std::ops::RangeInclusive;
 use words::Words;
 
 /// What a byte or an id that no token stands for is shown as.
 const UNKNOWN: &str = "\u{FFFD}";
+
+/// The vocabularies that [`Tokenizer::train_bpe`] trains.
+const BPE_SIZES: RangeInclusive<usize> = 128..=1024;
 
 /// Turns text into token ids and back.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,11 +44,6 @@ enum Kind {
 }
 
 impl Tokenizer {
-    /// Smallest vocabulary that [`Tokenizer::train_bpe`] trains.
-    pub const MIN_BPE: usize = 128;
-    /// Largest vocabulary that [`Tokenizer::train_bpe`] trains.
-    pub const MAX_BPE: usize = 1024;
-
     /// One token a word: `vocabulary[i]` has id `i`, and id 0 must be `<eos>`.
     ///
     /// # Errors
@@ -72,11 +71,10 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Config`] for a vocabulary out of range; [`Error::Text`] for what [`prepare_text`] refuses.
     pub fn train_bpe(text: &str, vocab_size: usize, progress: &mut dyn FnMut(f32)) -> Result<Self> {
-        if !(Self::MIN_BPE..=Self::MAX_BPE).contains(&vocab_size) {
+        if !BPE_SIZES.contains(&vocab_size) {
+            let (least, most) = BPE_SIZES.into_inner();
             return Err(Error::Config(format!(
-                "a vocabulary of {vocab_size} is out of range: choose {} to {}",
-                Self::MIN_BPE,
-                Self::MAX_BPE
+                "a vocabulary of {vocab_size} is out of range: choose {least} to {most}"
             )));
         }
         let text = prepare_text(text.as_bytes())?;

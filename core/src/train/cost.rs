@@ -74,7 +74,7 @@ pub fn step_cost(model: &ModelConfig, batch: usize, context: usize) -> Result<St
         Attention::Flash => &flash,
         Attention::Materialised => &materialised,
     });
-    let (tokens, bytes) = ((batch * context) as u64, 4 * params.len as u64);
+    let (tokens, bytes) = (batch as u64 * context as u64, 4 * params.len as u64);
     Ok(StepCost {
         parameters,
         tokens,
@@ -103,12 +103,13 @@ fn products(step: &PlanStep) -> (bool, u64) {
     let [first, second] = [0, 1].map(|i| step.reads.get(i).map(|r| &r.1));
     let (Some(first), Some(second)) = (first, second.or(first)) else { return (false, 0) };
     // x [M, K] with w of K·N numbers, or x [M, K] with dy [M, N].
-    let with_weight = 2 * (first.rows() * second.len()) as u64;
-    let of_rows = 2 * (first.rows() * first.last() * second.last()) as u64;
+    let product = |sizes: &[usize]| sizes.iter().map(|&n| n as u64).product::<u64>();
+    let with_weight = 2 * product(&[first.rows(), second.len()]);
+    let of_rows = 2 * product(&[first.rows(), first.last(), second.last()]);
     // One product of attention: for every pair of positions that sees one another, C multiplications.
     let pairs = || {
         let (b, t, c) = (first.shape[0], first.shape[1], first.last() / 3);
-        (b * t * (t + 1) * c) as u64
+        product(&[b, t, t + 1, c])
     };
     match step.step.op.name_dyn() {
         "linear" => (false, with_weight),

@@ -1,5 +1,6 @@
 //! One row to fine-tune on, as the host lays it out for the device.
 
+use crate::model::check_tokens;
 use crate::ops::example_words;
 use crate::{Error, Result};
 
@@ -56,12 +57,7 @@ impl Example {
                 self.tokens.len()
             )));
         }
-        if let Some(token) = self.tokens.iter().find(|&&t| t as usize >= vocab) {
-            return Err(Error::Config(format!(
-                "a row has token {token}, the vocabulary ends at {}",
-                vocab - 1
-            )));
-        }
+        check_tokens("a row", &self.tokens, vocab)?;
         let end = out.len() + example_words(context);
         out.extend(&self.tokens);
         out.resize(end - context - 2, 0);

@@ -1,6 +1,7 @@
 //! Training: the plans of a step, the schedule, and the loop that keeps the device busy.
 
 mod average;
+mod check;
 mod cost;
 mod example;
 mod objectives;

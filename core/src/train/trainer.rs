@@ -4,6 +4,7 @@
 //! (norm, AdamW, record). Many steps go into one submission; losses come back through a ring.
 
 use super::average::Average;
+use super::check::check_train;
 use super::learning_rate;
 use super::plans::{TABLE, scalars, step_state, update_plan};
 use crate::data::{Material, Training};
@@ -150,24 +151,19 @@ impl Trainer {
             self.device.write(name, 0, &Data::Float(data))?;
         }
         self.device.write("metrics", 0, &Data::Float(vec![0.0]))?;
-        if let Some(average) = &mut self.average {
-            average.from = step;
-            // From zero, the first update is the weights to the bit, whatever was averaged before (a NaN, say).
-            self.device.write("average", 0, &Data::Float(vec![0.0; self.params.len]))?;
-        }
         self.step = step;
         self.recorded = step;
         self.rows_ready = step * (self.train.accumulate * self.train.batch) as u64;
-        Ok(())
+        self.begin_average()
     }
 
     /// Continues from a model folder: from its run's state where it has one, else from its weights alone.
     pub fn open(&mut self, folder: &ModelFolder) -> Result<()> {
-        let params = self.params.flatten(&folder.tensors);
+        let params = self.params.flatten(&folder.tensors)?;
         let zeros = || vec![0.0; params.len()];
         let (step, m, v) = match &folder.trainer {
             Some(state) => {
-                (state.step, self.params.flatten(&state.exp_avg), self.params.flatten(&state.exp_avg_sq))
+                (state.step, self.params.flatten(&state.exp_avg)?, self.params.flatten(&state.exp_avg_sq)?)
             }
             None => (0, zeros(), zeros()),
         };
@@ -208,7 +204,8 @@ impl Trainer {
         Ok(TrainerTensors { params, m, v })
     }
 
-    /// Keeps an average of the weights from here on, and begins it anew where a state is restored.
+    /// Keeps an average of the weights from here on, and begins it anew where a state is restored or another
+    /// average is asked for.
     ///
     /// # Errors
     /// [`Error::Config`] for a rule out of range, and the device's errors.
@@ -217,7 +214,15 @@ impl Trainer {
         if let Some(old) = self.average.replace(Averaging { rule, program, from: self.step }) {
             self.device.release(old.program);
         }
-        Ok(())
+        self.begin_average()
+    }
+
+    /// Begins the average after the step that was done last, if one is kept.
+    fn begin_average(&mut self) -> Result<()> {
+        let Some(average) = &mut self.average else { return Ok(()) };
+        average.from = self.step;
+        // From zero, the first update is the weights to the bit, whatever was averaged before (a NaN, say).
+        self.device.write("average", 0, &Data::Float(vec![0.0; self.params.len]))
     }
 
     /// Exchanges the weights and their average, to look at the average with whatever looks at the weights. A
@@ -339,6 +344,19 @@ impl Trainer {
         self.seed = seed;
     }
 
+    /// Another text of the same measures (rows of the world with another seed), for the next [`init`](Self::init).
+    ///
+    /// # Errors
+    /// The device's.
+    pub fn set_material(&mut self, material: Material) -> Result<()> {
+        self.device.write("validation", 0, &Data::U32(material.validation))?;
+        if let Training::Text(tokens) = &material.training {
+            self.device.write("corpus", 0, &Data::U32(tokens.clone()))?;
+        }
+        self.training = material.training;
+        Ok(())
+    }
+
     fn state(&self, step: u64, micro: u64) -> State {
         let draw = (step - 1) * self.train.accumulate as u64 + micro;
         let row = draw * self.train.batch as u64 % self.ring_rows();
@@ -380,29 +398,6 @@ impl Trainer {
         }
         Ok(())
     }
-}
-
-pub(super) fn check_train(train: &TrainConfig) -> Result<()> {
-    let refuse = |message: &str| Err(Error::Config(message.to_string()));
-    if train.steps == 0 {
-        return refuse("steps must be 1 or more");
-    }
-    if !(1..=1024).contains(&train.batch) {
-        return refuse("batch must be 1 to 1024 rows");
-    }
-    if !(1..=TABLE).contains(&train.accumulate) {
-        return refuse("accumulate must be 1 to 64 micro-batches");
-    }
-    if !(train.lr.is_finite() && train.lr >= 0.0) {
-        return refuse("lr must be a number, 0 or more");
-    }
-    if !((0.0..1.0).contains(&train.beta1) && (0.0..1.0).contains(&train.beta2)) {
-        return refuse("beta1 and beta2 must be 0 or more and below 1");
-    }
-    if train.eps.is_nan() || train.eps <= 0.0 || train.weight_decay.is_nan() || train.max_grad_norm.is_nan() {
-        return refuse("eps must be above 0, weight_decay and max_grad_norm must be numbers");
-    }
-    Ok(())
 }
 
 /// Scalars, batch, forward, loss, backward: gradients are added to `grads`. `probe` keeps every node.

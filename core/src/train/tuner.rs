@@ -2,13 +2,13 @@
 //!
 //! As in [`Trainer`](super::Trainer), many steps go into one submission, and metrics come back through a ring.
 
+use super::check::check_train;
 use super::example::Example;
 use super::plans::{TABLE, scalars, step_state, update_plan};
-use super::trainer::check_train;
 use super::{learning_rate, objectives};
 use crate::device::{Data, Device, Program, Source};
 use crate::graph::{Plan, Spec, Tape, Value};
-use crate::model::{Gpt, Lora, ModelFolder, Params, check_config, forbid};
+use crate::model::{Gpt, Lora, ModelFolder, Params, check_config, forbid, same_shape};
 use crate::objective::dpo;
 use crate::ops::{self, RING, STATE_WORDS, State, example_words};
 use crate::protocol::{ModelConfig, TrainConfig};
@@ -126,15 +126,10 @@ impl Tuner {
     /// # Errors
     /// [`Error::Config`] for a folder of another shape, and the device's errors.
     pub fn open(&mut self, folder: &ModelFolder, seed: u32) -> Result<()> {
-        let same = ModelConfig {
-            attention: folder.config.attention,
-            init: folder.config.init,
-            ..self.model.clone()
-        };
-        if folder.config != same {
+        if !same_shape(&folder.config, &self.model) {
             return Err(Error::Config("the model's shape is not the one these plans were made for".into()));
         }
-        let weights = self.params.flatten(&folder.tensors);
+        let weights = self.params.flatten(&folder.tensors)?;
         let prefix = prefix(&self.tuning);
         if let Some(lora) = &self.tuning.lora {
             self.device.write("lora.params", 0, &Data::Float(lora.init(&self.model, seed)))?;
@@ -183,6 +178,7 @@ impl Tuner {
             )));
         }
         let (mut table, mut programs, mut data) = (Vec::new(), Vec::new(), Vec::new());
+        let mut tokens = self.tokens.clone();
         for (i, step) in steps.iter().enumerate() {
             for example in step {
                 example.write(*context, self.model.vocab_size, &mut data)?;
@@ -195,7 +191,7 @@ impl Tuner {
             }
             programs.push(self.update);
             let learned: usize = step.iter().map(|e| e.tokens.len()).sum();
-            self.tokens.push(self.tokens.last().copied().unwrap_or(0) + learned as u64);
+            tokens.push(tokens.last().copied().unwrap_or(0) + learned as u64);
         }
         debug_assert!(data.len() <= TABLE * train.batch * words && table.len() <= TABLE * STATE_WORDS);
         // A device runs writes and submissions in order: the rows of the last submission have been read.
@@ -204,6 +200,7 @@ impl Tuner {
         self.device.write("cursor", 0, &Data::U32(vec![0]))?;
         self.device.submit(&programs)?;
         self.step += steps.len() as u64;
+        self.tokens = tokens;
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! How large a model is, and how well it predicts text that no model was trained on.
 
+use super::open::finite;
 use super::words::{speaks_world, tokenizer};
 use crate::material::WorldRows;
 use crate::world::{Mix, Row};
@@ -66,11 +67,12 @@ async fn held_out(device: &mut dyn Device, model: &ModelFolder) -> Result<HeldOu
     let tokens: Vec<Vec<u32>> = rows.iter().map(|r| r.tokens.clone()).collect();
     let params = Params::new(&model.config);
     let scorer = Scorer::new(device, &model.config, &params, 16, context)?;
-    device.write("params", 0, &Data::Float(params.flatten(&model.tensors)))?;
+    device.write("params", 0, &Data::Float(params.flatten(&model.tensors)?))?;
     let scored = scorer.score(device, &tokens).await?;
     scorer.release(device);
     let count = scored.iter().map(Vec::len).sum::<usize>() as f64;
     let floor = rows.iter().flat_map(|r| &r.surprisal).map(|&s| f64::from(s)).sum::<f64>() / count;
     let loss = -scored.iter().flatten().map(|&p| f64::from(p)).sum::<f64>() / count;
+    finite(&[loss])?;
     Ok(HeldOut { loss, floor, tokens: count as u64 })
 }

@@ -22,7 +22,7 @@ impl Opened {
             ));
         }
         let params = Params::new(&model.config);
-        let before = params.flatten(&model.tensors);
+        let before = params.flatten(&model.tensors)?;
         Ok(Self { params, before, loaded: false })
     }
 
@@ -42,6 +42,18 @@ impl Opened {
         let after = device.read(Source::Buffer("params".into(), range)).await?.floats();
         Ok(self.before.iter().zip(&after).filter(|(a, b)| a.to_bits() != b.to_bits()).count() as u64)
     }
+}
+
+/// An error if the model's numbers are not finite: no answer is made of them, and JSON could not carry it.
+pub(super) fn finite<T: Copy + Into<f64>>(values: &[T]) -> Result<()> {
+    if values.iter().all(|&v| v.into().is_finite()) {
+        return Ok(());
+    }
+    Err(Error::Checkpoint(
+        "This model computes numbers that are not finite: its weights are too large or damaged. Train it again, or open \
+         another one."
+            .into(),
+    ))
 }
 
 /// p(next token | those before) at every place of every row: `[row][place][V]`. Rows of at most `context` tokens.
@@ -64,6 +76,7 @@ pub(super) async fn next_tokens(
         let width = logits.len() / (batch * longest);
         for (i, row) in group.iter().enumerate() {
             let at = |t: usize| &logits[(i * longest + t) * width..][..vocab];
+            (0..row.len()).try_for_each(|t| finite(at(t)))?;
             out.push((0..row.len()).map(|t| softmax(at(t))).collect());
         }
     }

@@ -1,6 +1,6 @@
 //! Every number of attention over a text of the learner's own, heads cut out at will.
 
-use super::open::Opened;
+use super::open::{Opened, finite};
 use super::words::{Candidate, PromptText, candidates, softmax, tokenizer};
 use crate::instruments::{Lens, Probe, without_head};
 use gradus_core::device::Device;
@@ -42,7 +42,7 @@ pub(super) async fn probe(device: &mut dyn Device, model: &ModelFolder, ask: &Pr
         )));
     }
     let opened = Opened::new(model)?;
-    let mut weights = opened.params.flatten(&model.tensors);
+    let mut weights = opened.params.flatten(&model.tensors)?;
     for &[layer, head] in &ask.without {
         if layer >= config.n_layer || head >= config.n_head {
             let (l, h) = (config.n_layer, config.n_head);
@@ -57,8 +57,11 @@ pub(super) async fn probe(device: &mut dyn Device, model: &ModelFolder, ask: &Pr
     let look = lens.look(device, std::slice::from_ref(&tokens)).await?;
     let logits = lens.logits(device, 0, tokens.len() - 1).await?;
     lens.release(device);
+    let probe = Probe::of(&look, 0, &tokens);
+    let seen = [&probe.normed, &probe.qkv, &probe.probs, &probe.mixed, &look.logp];
+    seen.into_iter().flatten().chain([&logits]).try_for_each(|values| finite(values))?;
     Ok(Probed {
-        probe: Probe::of(&look, 0, &tokens),
+        probe,
         words: tokens.iter().map(|&t| words.token(t)).collect(),
         next: candidates(&softmax(&logits), 5, words).0,
         logp: look.logp.into_iter().next().unwrap_or_default(),

@@ -1,4 +1,5 @@
-//! `gradus`: the engine without a browser. JSON on standard output, progress on standard error.
+//! `gradus`: the engine without a browser. Results on standard output (JSON, or tables to be read), progress on
+//! standard error.
 
 #[path = "gradus/eval.rs"]
 mod eval;
@@ -8,6 +9,8 @@ mod flops;
 mod generate;
 #[path = "gradus/measure.rs"]
 mod measure;
+#[path = "gradus/output.rs"]
+mod output;
 #[path = "gradus/pretrain.rs"]
 mod pretrain;
 #[path = "gradus/results.rs"]
@@ -18,7 +21,7 @@ mod run;
 mod train;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use gradus_core::protocol::DeviceChoice;
+use gradus_core::protocol::{DeviceChoice, Schedule};
 use std::process::ExitCode;
 
 /// Train, evaluate and sample small GPT-2 models, on the CPU or the GPU.
@@ -56,6 +59,24 @@ enum Device {
     Cpu,
     /// Vulkan, Metal or DirectX 12; an error where there is none.
     Gpu,
+}
+
+/// What follows the warm-up.
+#[derive(Clone, Copy, ValueEnum)]
+enum ScheduleArg {
+    Constant,
+    Cosine,
+    Linear,
+}
+
+impl From<ScheduleArg> for Schedule {
+    fn from(arg: ScheduleArg) -> Self {
+        match arg {
+            ScheduleArg::Constant => Self::Constant,
+            ScheduleArg::Cosine => Self::Cosine,
+            ScheduleArg::Linear => Self::Linear,
+        }
+    }
 }
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;

@@ -1,11 +1,11 @@
 //! Why scores are divided by √d (Vaswani et al. 2017, §3.2.1, footnote 4): measured by the engine's own
 //! kernels on queries and keys of independent standard normal numbers.
 
-use gradus_core::Result;
 use gradus_core::device::{Data, Device, Source};
 use gradus_core::graph::{Plan, Spec, Tape};
 use gradus_core::ops;
 use gradus_core::rng::{Rng, Stream};
+use gradus_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// Queries, and keys, whose products are measured.
@@ -14,6 +14,8 @@ const VECTORS: usize = 256;
 const KEYS: usize = 64;
 /// Softmaxes that are sampled.
 const SAMPLES: usize = 128;
+/// Largest head size.
+const MOST: usize = 4096;
 
 /// What happens at one head size.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -58,8 +60,11 @@ pub fn softmax_of(p: &[f32]) -> Softmax {
 /// Measures head sizes `sizes` (multiples of 4). The device's buffers `theory.*` are made and freed.
 ///
 /// # Errors
-/// The device's.
+/// [`Error::Config`] for other sizes, and the device's.
 pub async fn widths(device: &mut dyn Device, seed: u32, sizes: &[usize]) -> Result<Vec<Width>> {
+    if let Some(d) = sizes.iter().find(|&&d| d == 0 || d > MOST || d % 4 != 0) {
+        return Err(Error::Config(format!("{d} is no head size (widths): give multiples of 4, 4 to {MOST}")));
+    }
     let mut out = Vec::with_capacity(sizes.len());
     for (i, &d) in sizes.iter().enumerate() {
         let mut rng = Rng::at(seed, Stream::Sample, 1 << 16 | i as u32);

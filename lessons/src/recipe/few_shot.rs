@@ -3,19 +3,19 @@
 
 use super::pretrain::advance;
 use super::{Course, Report, Size};
-use crate::check::{Check, Expected};
+use crate::check::{Check, Expected, SPREAD};
 use crate::instruments::{Lens, Repeated};
 use crate::loader::world_material;
 use crate::material::WorldRows;
 use crate::world::few_shot::{Prompt, Task};
 use crate::world::{Kind, Mix, Row};
-use gradus_core::Result;
 use gradus_core::device::{Device, Source};
 use gradus_core::generate::Scorer;
 use gradus_core::model::Params;
 use gradus_core::protocol::{Attention, Init, ModelConfig, Schedule, TrainConfig};
 use gradus_core::rng::{Rng, Stream};
 use gradus_core::train::{Pace, Trainer};
+use gradus_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// Rows of one forward pass.
@@ -23,8 +23,9 @@ const ROWS: usize = 32;
 /// Dictionaries on which heads are measured, and their lines: twice 10 lines of 3 tokens fit the context.
 const LOOKED: usize = 16;
 const LINES: usize = 10;
-/// Where the lesson's expectations of trained models come from.
-const SPREAD: &str = "spread over seeds, docs/RESULTS.md";
+
+/// Examples of 3 tokens that fit the context of 64, beside `<eos>`, the item and its answer, which is predicted.
+const MOST_SHOTS: usize = 20;
 
 /// What can be turned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -153,8 +154,11 @@ impl Settings {
 /// Runs the lesson.
 ///
 /// # Errors
-/// The device's errors, and [`gradus_core::Error::Stopped`].
+/// [`Error::Config`] for settings out of range, the device's errors, and [`Error::Stopped`].
 pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<Figures>> {
+    if settings.shots.iter().any(|&shots| shots > MOST_SHOTS) {
+        return Err(Error::Config(format!("a prompt holds {MOST_SHOTS} examples at most: lower shots")));
+    }
     let mut learners = Vec::new();
     for &n_layer in &settings.layers {
         let layers = if n_layer == 1 { "layer" } else { "layers" };

@@ -25,6 +25,7 @@ pub use models::{Models, Role};
 pub use pretrain::pretrain;
 
 use crate::check::Check;
+use crate::null;
 use gradus_core::device::Device;
 use gradus_core::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -117,6 +118,7 @@ pub enum Moment {
         /// Its step, from 1.
         step: u64,
         /// Name and value.
+        #[serde(deserialize_with = "null::named")]
         values: Vec<(String, f64)>,
     },
     /// A text that a model wrote.

@@ -8,14 +8,17 @@ use super::{Course, Moment, Role, Size, base};
 use crate::material::WorldRows;
 use crate::world::Mix;
 use crate::world::chat::{FORBIDDEN, Gold, Pair, Question, Split, demonstrations, judge, prefers_first};
-use gradus_core::Result;
 use gradus_core::model::ModelFolder;
 use gradus_core::rng::{Rng, Stream};
 use gradus_core::train::{Example, Objective, Tuning, sft_step};
+use gradus_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// Positions that a question and its answer take at most.
 pub const DIALOGUE: usize = 40;
+
+/// Most pairs compared by hand, each counted as often as it is to weigh.
+const MOST_OWN: usize = 1_000_000;
 
 /// How the start, the pairs and the reward model are made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -103,6 +106,9 @@ impl Preference {
 
 /// Steps of SFT on `pairs` in random order, with `replay` rows of the pretraining text. `masked` learns the
 /// answers alone.
+///
+/// # Errors
+/// [`Error::Config`] where there are no pairs.
 pub fn sft_rows(
     pairs: Vec<Pair>,
     batch: usize,
@@ -110,11 +116,16 @@ pub fn sft_rows(
     masked: bool,
     seed: u32,
     context: usize,
-) -> impl FnMut(u64) -> Vec<Example> {
+) -> Result<impl FnMut(u64) -> Vec<Example>> {
+    if pairs.is_empty() {
+        let message = "there is nothing to learn from: give one question with its answer or more (pairs, \
+                       demonstrations)";
+        return Err(Error::Config(message.into()));
+    }
     let mut rng = Rng::at(seed, Stream::Batch, 1);
     // Rows that pretraining did not see: another seed's.
     let world = WorldRows::training(Mix::FULL, seed ^ 0x5f7, context);
-    move |step| {
+    Ok(move |step| {
         let draw = |_| &pairs[rng.below(pairs.len() as u32) as usize];
         let example = |pair: &Pair| {
             if masked {
@@ -130,7 +141,7 @@ pub fn sft_rows(
             Example::whole(&row)
         });
         sft_step(answers, old.collect(), 1.0)
-    }
+    })
 }
 
 /// The course's start of RLHF and DPO; fine-tuned now if there is none yet.
@@ -153,7 +164,7 @@ pub async fn rl_start(course: &mut Course<'_>, settings: &Settings) -> Result<Mo
         forbidden: Vec::new(),
     };
     let pairs = demonstrations(settings.demonstrations, course.seed);
-    let rows = sft_rows(pairs, batch, settings.replay, true, course.seed, context);
+    let rows = sft_rows(pairs, batch, settings.replay, true, course.seed, context)?;
     let (folder, _) = tune(course, "rl-start", &base, &tuning, rows).await?;
     course.models.set(Role::RlStart, folder.clone());
     Ok(folder)
@@ -162,7 +173,7 @@ pub async fn rl_start(course: &mut Course<'_>, settings: &Settings) -> Result<Mo
 /// Pairs of answers that `policy` samples, labelled by a coin on the gold reward. Equal answers are left out.
 ///
 /// # Errors
-/// The device's errors, and [`Error::Stopped`](gradus_core::Error::Stopped).
+/// [`Error::Config`] where no pair is left, the device's errors, and [`Error::Stopped`].
 pub async fn preferences(
     course: &mut Course<'_>,
     policy: &ModelFolder,
@@ -188,6 +199,11 @@ pub async fn preferences(
             Preference { question, chosen: b, rejected: a, chosen_gold: gold_b, rejected_gold: gold_a }
         };
         pairs.push(pair);
+    }
+    if pairs.is_empty() {
+        let message =
+            "no prompt was answered in two ways, so there is nothing to prefer: sample more prompts";
+        return Err(Error::Config(message.into()));
     }
     let lines = pairs.len() as u64;
     let jsonl = pairs.iter().flat_map(|p| [p.line(), "\n".into()]).collect();
@@ -287,6 +303,10 @@ pub async fn learn_rewards(
     pairs: &[Preference],
     settings: &Settings,
 ) -> Result<(ModelFolder, Agreement)> {
+    if settings.own.len().saturating_mul(settings.own_weight) > MOST_OWN {
+        let message = format!("the pairs compared by hand are more than {MOST_OWN}: lower own_weight");
+        return Err(Error::Config(message));
+    }
     let (train, valid) = held_out(pairs);
     let tuning = Tuning {
         objective: Objective::Reward,

@@ -330,12 +330,13 @@ async fn optimise(
     let models = ppo.models().to_vec();
     let (batch, steps) = (config.train.batch, config.train.steps);
     let seed = course.seed.wrapping_add(0x440);
-    let questions = Question::sample(batch * steps as usize, Split::Train, seed);
+    let mut questions = Question::stream(Split::Train, seed);
     let (mut curve, mut tail, mut deviation) = (Vec::new(), Vec::new(), 0.0f64);
-    for asked in questions.chunks_exact(batch) {
+    for _ in 0..steps {
+        let asked: Vec<Question> = questions.by_ref().take(batch).collect();
         let prompts: Vec<Vec<u32>> = asked.iter().map(|q| q.prompt.clone()).collect();
         let iteration = ppo.iterate(&prompts).await?;
-        let golds = golds(asked, &iteration);
+        let golds = golds(&asked, &iteration);
         let point = point(&golds, &iteration);
         let rollouts = iteration.answers.iter().zip(&golds).take(SHOWN);
         let rollouts = rollouts.map(|(a, g)| Rollout::of(a, config.kl_coef, config.kl_estimator, g.value()));

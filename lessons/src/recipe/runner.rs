@@ -6,6 +6,11 @@ use gradus_core::{Error, Result};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
+/// Most of anything that a setting counts: a list of so many can be held, and the product of two is still a number.
+const MOST: u64 = 10_000_000;
+/// Most tokens, which no list holds.
+const MOST_TOKENS: u64 = 1000 * MOST;
+
 /// What a lesson came to, its figures as JSON.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
@@ -102,6 +107,7 @@ fn to_json(value: &impl Serialize) -> Result<Value> {
 fn patched<S: Serialize + DeserializeOwned>(settings: &S, patch: &Value) -> Result<S> {
     let mut value = to_json(settings)?;
     merge(&mut value, patch, "settings")?;
+    check_numbers(&value, "settings")?;
     serde_json::from_value(value).map_err(|e| Error::Config(format!("a setting does not fit: {e}")))
 }
 
@@ -124,6 +130,21 @@ fn merge(value: &mut Value, patch: &Value, path: &str) -> Result<()> {
     }
 }
 
+/// Refuses whole numbers that no run comes to the end of.
+fn check_numbers(value: &Value, path: &str) -> Result<()> {
+    let most = if path.ends_with("tokens") { MOST_TOKENS } else { MOST };
+    match value {
+        Value::Number(n) if n.as_u64().is_some_and(|n| n > most) => {
+            Err(Error::Config(format!("{path} is {n}: give {most} or less")))
+        }
+        Value::Array(all) => all.iter().try_for_each(|value| check_numbers(value, path)),
+        Value::Object(members) => {
+            members.iter().try_for_each(|(name, value)| check_numbers(value, &format!("{path}.{name}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,9 +164,11 @@ mod tests {
     #[test]
     fn a_patch_that_does_not_fit_says_where() {
         let usual = sft::Settings::of(Size::Smoke);
-        for (patch, says) in
-            [(json!({ "lora": { "rnak": 2 } }), "settings.lora.rnak"), (json!({ "lr": "x" }), "fit")]
-        {
+        for (patch, says) in [
+            (json!({ "lora": { "rnak": 2 } }), "settings.lora.rnak"),
+            (json!({ "lr": "x" }), "fit"),
+            (json!({ "lora": { "rank": u64::MAX } }), "settings.lora.rank is 18446744073709551615"),
+        ] {
             let error = patched(&usual, &patch).map(drop).map_err(|e| e.to_string());
             assert!(error.as_ref().is_err_and(|e| e.contains(says)), "{error:?}");
         }

@@ -167,7 +167,7 @@ async fn rollouts(
     };
     let mut device = course.take_device()?;
     let rollout = Rollout::new(&mut *device, &model.config, &params, shape)?;
-    device.write("params", 0, &Data::Float(params.flatten(&model.tensors)))?;
+    device.write("params", 0, &Data::Float(params.flatten(&model.tensors)?))?;
     let count = prompts.len() as u64;
     let mut all = Vec::with_capacity(prompts.len());
     for (group, prompts) in prompts.chunks(shape.batch).enumerate() {
@@ -276,6 +276,6 @@ async fn judged(
     model: &ModelFolder,
     rows: &[Example],
 ) -> Result<Vec<f32>> {
-    device.write("params", 0, &Data::Float(params.flatten(&model.tensors)))?;
+    device.write("params", 0, &Data::Float(params.flatten(&model.tensors)?))?;
     judge.judge(device, rows).await
 }

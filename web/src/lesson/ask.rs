@@ -9,10 +9,28 @@ use gradus_lessons::ask::{
     ShotsAnswer,
 };
 use gradus_lessons::recipe::Role;
+use js_sys::Uint8Array;
 use leptos::prelude::*;
 use std::collections::BTreeMap;
 
 type Reply = Result<Box<Answer>, String>;
+
+/// Why a question has no answer.
+pub(super) enum Unanswered {
+    /// The learner stopped the engine meanwhile: the question may be asked again.
+    Stopped,
+    /// What is wrong, and what to do.
+    Because(String),
+}
+
+impl From<Unanswered> for String {
+    fn from(why: Unanswered) -> Self {
+        match why {
+            Unanswered::Stopped => "The engine was stopped before it could answer. Ask again.".into(),
+            Unanswered::Because(why) => why,
+        }
+    }
+}
 
 /// The questions that wait for an answer.
 #[derive(Default)]
@@ -35,18 +53,22 @@ impl Asks {
     }
 }
 
-const GONE: &str = "The engine was stopped before it could answer. Ask again.";
 const OTHER: &str = "The engine answered something else. Reload the page.";
 
 impl LessonStore {
     /// Asks a model of the course. An error says what to do.
-    async fn ask(self, role: Role, ask: Ask) -> Result<Answer, String> {
-        let Some(zip) = self.zip(role) else {
-            return Err(format!(
+    async fn ask(self, role: Role, ask: Ask) -> Result<Answer, Unanswered> {
+        let zip = self.zip(role).ok_or_else(|| {
+            Unanswered::Because(format!(
                 "There is no “{}” model here yet: run the lesson that makes it, or open one from a file.",
                 role.slug()
-            ));
-        };
+            ))
+        })?;
+        self.ask_zip(zip, ask).await
+    }
+
+    /// Asks the model of this zip, which need not be one of the course.
+    async fn ask_zip(self, zip: Uint8Array, ask: Ask) -> Result<Answer, Unanswered> {
         let (sender, receiver) = oneshot::channel();
         let id = self
             .with_asks(|asks| {
@@ -54,17 +76,23 @@ impl LessonStore {
                 asks.waiting.insert(asks.last, sender);
                 asks.last
             })
-            .ok_or(GONE)?;
+            .ok_or(Unanswered::Stopped)?;
         self.send(ToCourse::Ask { id, ask: Box::new(ask) }, vec![zip]);
-        receiver.await.map_err(|_| GONE.to_owned())?.map(|answer| *answer)
+        let reply = receiver.await.map_err(|_| Unanswered::Stopped)?;
+        reply.map(|answer| *answer).map_err(Unanswered::Because)
     }
 
     /// How large a model is and how well it predicts.
-    pub(crate) async fn ask_describe(self, role: Role) -> Result<Description, String> {
+    pub(super) async fn ask_describe(self, role: Role) -> Result<Description, Unanswered> {
         match self.ask(role, Ask::Describe).await? {
             Answer::Description(answer) => Ok(answer),
-            _ => Err(OTHER.into()),
+            _ => Err(Unanswered::Because(OTHER.into())),
         }
+    }
+
+    /// Whether the engine can read this zip and what is in it computes.
+    pub(super) async fn ask_whole(self, zip: Uint8Array) -> Result<(), Unanswered> {
+        self.ask_zip(zip, Ask::Describe).await.map(drop)
     }
 
     /// A text, continued.

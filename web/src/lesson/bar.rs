@@ -12,6 +12,7 @@ use super::state::{Phase, State};
 use crate::browser;
 use crate::url::{device, device_name};
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 use std::time::Duration;
 
 /// Steps a second that can be chosen; 0 is no limit.
@@ -108,16 +109,17 @@ fn Device(store: LessonStore) -> impl IntoView {
 fn Share() -> impl IntoView {
     let said = RwSignal::new("Share");
     let share = move |_| {
-        if let Ok(address) = window().location().href() {
-            browser::copy(&address);
-            said.set("Link copied");
+        let Ok(address) = window().location().href() else { return };
+        let copied = browser::copy(&address);
+        spawn_local(async move {
+            said.try_set(if copied.await { "Link copied" } else { "Copy it from the address bar" });
             set_timeout(
                 move || {
                     let _ = said.try_set("Share");
                 },
                 Duration::from_secs(3),
             );
-        }
+        });
     };
     view! {
         <button type="button" class="share" data-testid="share" on:click=share>

@@ -37,7 +37,7 @@ pub(super) fn Gauges(store: LessonStore) -> impl IntoView {
     let part = move || {
         let of = store.plan.with(super::progress::Plan::len);
         store.state.with(|s| {
-            let name = s.stages.last().map_or("opening the device", |p| p.name.as_str());
+            let name = s.stages.last().map_or("getting models and device ready", |p| p.name.as_str());
             match s.stages.len() {
                 0 => name.to_owned(),
                 n if n <= of => format!("part {n} of {of}: {name}"),

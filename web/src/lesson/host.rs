@@ -33,10 +33,12 @@ pub(crate) fn start(scope: DedicatedWorkerGlobalScope) {
         post(&panics, &FromCourse::Panicked { message: info.to_string() }, &[]);
     }));
     let (sender, letters) = unbounded();
+    let reader = scope.clone();
     let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
-        if let Some(letter) = wire::from_js(&message.data()) {
+        match wire::from_js(&message.data()) {
             // The receiver lives as long as the worker.
-            let _ = sender.unbounded_send(letter);
+            Ok(letter) => drop(sender.unbounded_send(letter)),
+            Err(message) => post(&reader, &FromCourse::Failed { message }, &[]),
         }
     });
     scope.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
@@ -66,7 +68,6 @@ async fn serve(mut watch: Watch) {
                 watch.paused = false;
                 let (message, zips) = match run(&mut watch, &request, &zips).await {
                     Ok(done) => done,
-                    Err(Error::Stopped) => (FromCourse::Stopped, Vec::new()),
                     Err(error) => (FromCourse::Failed { message: error.to_string() }, Vec::new()),
                 };
                 watch.flush();
@@ -79,7 +80,7 @@ async fn serve(mut watch: Watch) {
             }
             ToCourse::Pace(pace) => watch.pace = pace,
             // Said to a run that has just ended.
-            ToCourse::Pause | ToCourse::Resume | ToCourse::Step | ToCourse::Stop => {}
+            ToCourse::Pause | ToCourse::Resume | ToCourse::Step => {}
         }
     }
 }
@@ -171,23 +172,21 @@ impl Watch {
         post(&self.scope, &FromCourse::Paused(paused), &[]);
     }
 
-    fn read(&mut self) -> Result<()> {
+    fn read(&mut self) {
         while let Ok((letter, zips)) = self.letters.try_recv() {
             match letter {
                 ToCourse::Pause => self.pause(true),
                 ToCourse::Resume => self.pause(false),
                 ToCourse::Step => self.steps += 1,
                 ToCourse::Pace(pace) => self.pace = pace,
-                ToCourse::Stop => return Err(Error::Stopped),
                 ToCourse::Ask { id, ask } => self.asks.push((id, ask, zips)),
-                // The page stops a run before it starts another.
+                // The page ends this worker before it starts another run.
                 ToCourse::Run(_) => {}
             }
         }
-        Ok(())
     }
 
-    async fn take_in(&mut self, moment: Moment) -> Result<()> {
+    async fn take_in(&mut self, moment: Moment) {
         let step = matches!(moment, Moment::Metrics { .. });
         // Of a stage's progress only the last word counts.
         if matches!(moment, Moment::Progress { .. })
@@ -197,34 +196,32 @@ impl Watch {
         }
         self.heap.push(moment);
         if Date::now() - self.turned > TURN {
-            self.turn().await?;
+            self.turn().await;
         }
         if step && self.steps > 0 {
             self.steps -= 1;
         }
         while (self.paused && self.steps == 0) || (step && self.too_soon()) {
             let before = Date::now();
-            self.turn().await?;
+            self.turn().await;
             rest(&self.scope).await;
             self.waited += Date::now() - before;
         }
         if step {
             self.stepped = Date::now();
         }
-        Ok(())
     }
 
     fn too_soon(&self) -> bool {
         self.pace > 0.0 && Date::now() - self.stepped < 1e3 / self.pace
     }
 
-    async fn turn(&mut self) -> Result<()> {
+    async fn turn(&mut self) {
         self.flush();
         next_task().await;
-        self.read()?;
+        self.read();
         self.answer().await;
         self.turned = Date::now();
-        Ok(())
     }
 
     /// Answers the questions that wait.
@@ -238,7 +235,11 @@ impl Watch {
 
 impl Host for Watch {
     fn moment(&mut self, moment: Moment) -> GoOn<'_> {
-        Box::pin(self.take_in(moment))
+        Box::pin(async move {
+            self.take_in(moment).await;
+            // Who stops a run ends the worker.
+            Ok(())
+        })
     }
 }
 

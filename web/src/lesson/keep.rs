@@ -2,7 +2,7 @@
 
 use gradus_lessons::recipe::record::Record;
 use gradus_lessons::recipe::{Lesson, Role};
-use idb::{Database, DatabaseEvent, Factory, ObjectStoreParams, TransactionMode};
+use idb::{Database, DatabaseEvent, Factory, ObjectStoreParams, TransactionMode, TransactionResult};
 use js_sys::{Array, Uint8Array};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::{JsCast, JsValue};
@@ -51,8 +51,11 @@ async fn put(store: &str, key: &str, value: &JsValue) -> Result<(), idb::Error> 
     let database = open().await?;
     let transaction = database.transaction(&[store], TransactionMode::ReadWrite)?;
     transaction.object_store(store)?.put(value, Some(&JsValue::from_str(key)))?.await?;
-    transaction.commit()?.await?;
-    Ok(())
+    match transaction.commit()?.await? {
+        TransactionResult::Committed => Ok(()),
+        // A store that runs out of room may take the value and give up here.
+        TransactionResult::Aborted => Err(idb::Error::TransactionCommitError("it was given up".into())),
+    }
 }
 
 /// The last run of a lesson, if one is kept that can be read.

@@ -1,6 +1,7 @@
 //! "Your model": what has been made of the base so far, by whom, and how to take it further.
 
 use super::LessonStore;
+use super::ask::Unanswered;
 use super::data::SaveData;
 use super::store::Model;
 use crate::browser;
@@ -29,6 +30,10 @@ pub(crate) fn Lineage(store: LessonStore) -> impl IntoView {
     let measuring = RwSignal::new(false);
     Effect::new(move |_| {
         let busy = store.busy.get();
+        if busy {
+            // Who runs again mends what kept the engine from answering: it is asked once more.
+            measured.update_untracked(|m| m.retain(|_, answer| answer.is_ok()));
+        }
         let wanted = store.models.with(|m| m.keys().any(|r| !measured.with(|d| d.contains_key(r))));
         if !seen.get() || busy || !wanted || measuring.get() {
             return;
@@ -43,7 +48,12 @@ pub(crate) fn Lineage(store: LessonStore) -> impl IntoView {
                 }
                 if measured.with_untracked(|m| !m.contains_key(&role)) {
                     let made = store.models.with_untracked(|m| m.get(&role).cloned());
-                    let answer = store.ask_describe(role).await;
+                    let answer = match store.ask_describe(role).await {
+                        Ok(known) => Ok(known),
+                        Err(Unanswered::Because(why)) => Err(why),
+                        // No answer to keep: it is asked again.
+                        Err(Unanswered::Stopped) => continue,
+                    };
                     // Another may have taken its place meanwhile.
                     if made == store.models.with_untracked(|m| m.get(&role).cloned()) {
                         measured.update(|m| drop(m.insert(role, answer)));

@@ -183,7 +183,6 @@ impl State {
                 self.seconds = Some(*seconds);
                 self.progress = None;
             }
-            FromCourse::Stopped => self.phase = Phase::Ready,
             FromCourse::Failed { message } | FromCourse::Panicked { message } => {
                 self.phase = Phase::Failed;
                 self.failure = Some(message.clone());

@@ -2,6 +2,9 @@
 
 mod hearing;
 mod models;
+mod outbox;
+
+use outbox::Outbox;
 
 use super::ask::Asks;
 use super::choices::Choices;
@@ -94,6 +97,8 @@ struct Inner {
     patch: Value,
     /// How many runs were begun or called off.
     runs: u64,
+    /// What is said to the run and waits for its models.
+    outbox: Outbox,
     /// Questions that the worker has not answered.
     asks: Asks,
     /// When the page last heard of moments, and whether it is about to.
@@ -115,6 +120,7 @@ impl LessonStore {
             asked,
             patch: Value::Null,
             runs: 0,
+            outbox: Outbox::default(),
             asks: Asks::default(),
             told: 0.0,
             telling: false,
@@ -149,6 +155,7 @@ impl LessonStore {
             Worker::new(&root, move |message, zips| self.hear(message, zips))
         };
         self.inner.update_value(|i| i.worker = Some(worker));
+        self.gather();
         Effect::new(move |_| {
             let query = self.choices.with(|c| c.query(self.knobs));
             browser::show_query(&query);
@@ -171,7 +178,6 @@ impl LessonStore {
                 Some(record) => self.show(record, Shown::Kept),
                 None => self.show_shipped().await,
             }
-            self.gather().await;
         });
     }
 
@@ -195,10 +201,7 @@ impl LessonStore {
             if self.plan.with_untracked(Plan::is_empty) {
                 self.plan.set(Plan::of(&record));
             }
-            // A run may have been started while it was on its way.
-            if self.state.with_untracked(|s| s.shown == Shown::Nothing) {
-                self.show(record, Shown::Shipped);
-            }
+            self.show(record, Shown::Shipped);
         }
     }
 
@@ -213,7 +216,11 @@ impl LessonStore {
         Some((serde_json::from_str(&text).ok()?, false))
     }
 
+    /// Shows an earlier run, unless one was started while it was on its way.
     fn show(self, record: Record, shown: Shown) {
+        if self.state.with_untracked(|s| s.shown != Shown::Nothing) {
+            return;
+        }
         self.ran.set(Some(Choices::recorded(record.seed, record.size, &record.patch, self.knobs)));
         self.state.set(State::recorded(&record, shown));
         self.checks.set(record.checks);
@@ -225,7 +232,7 @@ impl LessonStore {
     where
         F: DeserializeOwned + PartialEq + Send + Sync + 'static,
     {
-        Memo::new(move |_| {
+        let figures = Memo::new(move |_| {
             let values = self.values.get()?;
             match F::deserialize(&*values) {
                 Ok(figures) => Some(Arc::new(figures)),
@@ -234,7 +241,17 @@ impl LessonStore {
                     None
                 }
             }
-        })
+        });
+        Effect::new(move |_| {
+            if figures.with(Option::is_none) && self.values.with(Option::is_some) {
+                self.notice.set(Some(
+                    "The pictures of this run cannot be drawn: it was kept by another version of the page, or its \
+                     numbers are not finite. Run it again, with the lesson’s usual settings and models."
+                        .into(),
+                ));
+            }
+        });
+        figures
     }
 
     /// Whether pictures of figures show the run before the one on the screen.
@@ -270,15 +287,6 @@ impl LessonStore {
         self.state.set(State::begun(choices.seed, choices.size));
         self.notice.set(None);
         self.present.conceal();
-        let needs = pictures::needs(self.lesson);
-        let mut zips = self.inner.with_value(|i| i.zips.clone());
-        for role in self.shipped_first.get_untracked() {
-            if let Some(zip) = self.inner.with_value(|i| i.shipped.get(&role).cloned()) {
-                zips.insert(role, zip);
-            }
-        }
-        let (roles, zips): (Vec<_>, Vec<_>) = zips.into_iter().filter(|(r, _)| needs.contains(r)).unzip();
-        self.send(ToCourse::Pace(self.pace.get_untracked()), Vec::new());
         let patch = joined(choices.patch(self.knobs), self.by_hand.get_untracked());
         let request = Request {
             lesson: self.lesson,
@@ -286,28 +294,50 @@ impl LessonStore {
             size: choices.size,
             device: choices.device,
             patch: patch.clone(),
-            roles,
+            roles: Vec::new(),
         };
         self.inner.update_value(|i| {
             i.asked = choices;
             i.patch = patch;
             i.runs += 1;
         });
-        self.send(ToCourse::Run(Box::new(request)), zips);
+        self.say(ToCourse::Pace(self.pace.get_untracked()));
+        self.say(ToCourse::Run(Box::new(request)));
+    }
+
+    /// Says it to the run, which may still wait for its models.
+    fn say(self, letter: ToCourse) {
+        self.inner.update_value(|i| i.outbox.put(letter));
+        self.post();
+    }
+
+    /// Sends what no longer has to wait; a run takes the models along that there are now.
+    fn post(self) {
+        let needs = pictures::needs(self.lesson);
+        for letter in self.inner.try_update_value(|i| i.outbox.take(needs)).unwrap_or_default() {
+            match letter {
+                ToCourse::Run(mut request) => {
+                    let (roles, zips) = self.begins_from(needs);
+                    request.roles = roles;
+                    self.send(ToCourse::Run(request), zips);
+                }
+                letter => self.send(letter, Vec::new()),
+            }
+        }
     }
 
     /// Runs, or goes on.
     pub(crate) fn run_or_resume(self) {
         match self.state.with_untracked(|s| s.phase) {
             Phase::Running => {}
-            Phase::Paused => self.send(ToCourse::Resume, Vec::new()),
+            Phase::Paused => self.say(ToCourse::Resume),
             _ => self.run(),
         }
     }
 
     /// Waits after the next step.
     pub(crate) fn pause(self) {
-        self.send(ToCourse::Pause, Vec::new());
+        self.say(ToCourse::Pause);
     }
 
     /// One step, from the start too.
@@ -318,7 +348,7 @@ impl LessonStore {
         if self.state.with_untracked(|s| s.phase != Phase::Paused) {
             self.pause();
         }
-        self.send(ToCourse::Step, Vec::new());
+        self.say(ToCourse::Step);
     }
 
     /// Ends the run, or clears the screen of the last one; what came with the page is shown again.
@@ -326,7 +356,10 @@ impl LessonStore {
         if let Some(worker) = self.inner.with_value(|i| i.worker.clone()) {
             worker.kill();
         }
-        self.inner.update_value(|i| i.runs += 1);
+        self.inner.update_value(|i| {
+            i.runs += 1;
+            i.outbox.clear();
+        });
         self.with_asks(Asks::forget);
         self.ran.set(None);
         self.state.set(State::default());
@@ -340,7 +373,7 @@ impl LessonStore {
     pub(crate) fn set_pace(self, pace: f64) {
         self.pace.set(pace);
         if self.state.with_untracked(State::busy) {
-            self.send(ToCourse::Pace(pace), Vec::new());
+            self.say(ToCourse::Pace(pace));
         }
     }
 }

@@ -40,8 +40,6 @@ pub enum ToCourse {
     Step,
     /// At most so many steps a second; 0 for as many as it can.
     Pace(f64),
-    /// End the run.
-    Stop,
     /// Ask the model whose zip comes with it, on the CPU; during a run too, between two of its turns.
     Ask {
         /// By which the answer is known.
@@ -98,8 +96,6 @@ pub enum FromCourse {
         /// The answer.
         answer: Result<Box<Answer>, String>,
     },
-    /// It was stopped.
-    Stopped,
     /// It failed; the page may start anew with other settings.
     Failed {
         /// What happened and what to do.
@@ -123,10 +119,66 @@ pub fn to_js(message: &impl Serialize, zips: &[Uint8Array]) -> (JsValue, Array) 
     (parts.into(), transfer)
 }
 
-/// The message and its zips; `None` for what is not ours.
-pub fn from_js<M: DeserializeOwned>(message: &JsValue) -> Option<(M, Vec<Uint8Array>)> {
-    let parts: &Array = message.dyn_ref()?;
-    let json = parts.get(0).as_string()?;
-    let zips = parts.iter().skip(1).filter_map(|part| part.dyn_into().ok()).collect();
-    Some((serde_json::from_str(&json).ok()?, zips))
+/// The message and its zips.
+///
+/// # Errors
+/// What cannot be read, with what to do: nothing that is said may be lost in silence, for the other side waits for it.
+pub fn from_js<M: DeserializeOwned>(message: &JsValue) -> Result<(M, Vec<Uint8Array>), String> {
+    let parts: Option<&Array> = message.dyn_ref();
+    let json = parts.and_then(|p| p.get(0).as_string()).unwrap_or_default();
+    let zips = parts.into_iter().flat_map(|p| p.iter().skip(1)).filter_map(|part| part.dyn_into().ok());
+    Ok((read(&json)?, zips.collect()))
+}
+
+fn read<M: DeserializeOwned>(json: &str) -> Result<M, String> {
+    serde_json::from_str(json).map_err(|error| {
+        format!(
+            "What the engine said cannot be read ({error}): most likely a number in it is not finite. Run it again with \
+             the lesson's usual settings and models; finished runs and models are kept."
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gradus_lessons::ask::{Description, HeldOut};
+    use gradus_lessons::check::Expected;
+
+    #[test]
+    fn numbers_that_are_not_finite_do_not_keep_a_run_from_its_end() {
+        let metrics =
+            Moment::Metrics { run: "a".into(), step: 1, values: vec![("loss".into(), f64::INFINITY)] };
+        let done = FromCourse::Done {
+            checks: vec![Check::new("share", "a share of nothing", f64::NAN, "", Expected::AtLeast(0.0), "")],
+            figures: Value::Null,
+            moments: vec![metrics],
+            seconds: 1.0,
+            roles: vec![],
+        };
+        let json = serde_json::to_string(&done).expect("it is plain data");
+        let Ok(FromCourse::Done { checks, moments, .. }) = read(&json) else { panic!("{json} is lost") };
+        assert!(checks[0].measured.is_nan() && !checks[0].passes());
+        let [Moment::Metrics { values, .. }] = moments.as_slice() else { panic!("{moments:?}") };
+        assert!(values[0].0 == "loss" && values[0].1.is_nan());
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_what_to_do() {
+        let held_out = Some(HeldOut { loss: f64::NAN, floor: 1.0, tokens: 1 });
+        let known = Description {
+            parameters: 1,
+            n_layer: 1,
+            n_head: 1,
+            n_embd: 1,
+            n_positions: 1,
+            scored: false,
+            held_out,
+        };
+        let answer = FromCourse::Answered { id: 1, answer: Ok(Box::new(Answer::Description(known))) };
+        let json = serde_json::to_string(&answer).expect("it is plain data");
+        let why = read::<FromCourse>(&json).expect_err("null is no loss");
+        assert!(why.contains("not finite") && why.contains("usual settings"), "{why}");
+        assert!(read::<FromCourse>("").is_err());
+    }
 }

@@ -38,6 +38,7 @@ impl Drop for Connection {
 
 const CANNOT_START: &str = "This browser would not start the engine's worker. Allow workers for this site, or use a \
                             recent Chrome, Edge, Firefox or Safari.";
+const CANNOT_LOAD: &str = "The engine could not be loaded. Check the connection and run it again.";
 
 impl Worker {
     /// A worker whose program lies at `root`; started with the first message.
@@ -72,19 +73,22 @@ impl Worker {
     fn spawn(&self) {
         let address = self.0.borrow().address.clone();
         let Ok(worker) = web_sys::Worker::new(&address) else {
-            let tell = self.0.borrow().tell.clone();
-            return tell(FromCourse::Failed { message: CANNOT_START.into() }, Vec::new());
+            return self.fall(CANNOT_START.into());
         };
         let this = self.clone();
-        let on_message = Closure::new(move |message: MessageEvent| {
-            if let Some((message, zips)) = wire::from_js(&message.data()) {
-                this.hear(message, zips);
-            }
+        let on_message = Closure::new(move |message: MessageEvent| match wire::from_js(&message.data()) {
+            Ok((message, zips)) => this.hear(message, zips),
+            Err(why) => this.fall(why),
         });
         let this = self.clone();
         let on_error = Closure::new(move |error: ErrorEvent| {
             error.prevent_default();
-            this.hear(FromCourse::Panicked { message: "it stopped unexpectedly".into() }, Vec::new());
+            // Before it listens there is nothing of its own that could fail: what did is a download.
+            if this.0.borrow().ready {
+                this.hear(FromCourse::Panicked { message: "it stopped unexpectedly".into() }, Vec::new());
+            } else {
+                this.fall(CANNOT_LOAD.into());
+            }
         });
         worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
@@ -94,34 +98,35 @@ impl Worker {
     }
 
     fn hear(&self, message: FromCourse, zips: Vec<Uint8Array>) {
-        let message = match message {
+        match message {
             FromCourse::Ready { build } if build == BUILD => {
                 let mut inner = self.0.borrow_mut();
                 inner.ready = true;
-                return inner.deliver();
+                inner.deliver();
             }
-            FromCourse::Ready { build } => {
-                self.kill();
-                FromCourse::Failed {
-                    message: format!(
-                        "The page and its engine are of different builds ({BUILD} and {build}): the browser kept an old \
-                         copy of one. Reload the page, holding Shift."
-                    ),
-                }
-            }
+            FromCourse::Ready { build } => self.fall(format!(
+                "The page and its engine are of different builds ({BUILD} and {build}): the browser kept an old copy of \
+                 one. Reload the page, holding Shift."
+            )),
             FromCourse::Panicked { message } => {
                 leptos::logging::error!("the worker fell: {message}");
-                self.kill();
                 let what = message.split_once('\n').map_or(message.as_str(), |(_, what)| what).trim();
-                FromCourse::Failed {
-                    message: format!(
-                        "The engine hit a fault of its own ({what}). Choose the other device or a quicker run, and run it \
-                         again; finished runs and models are kept."
-                    ),
-                }
+                self.fall(format!(
+                    "The engine hit a fault of its own ({what}). Choose the other device or a quicker run, and run it \
+                     again; finished runs and models are kept."
+                ));
             }
-            message => message,
-        };
+            message => self.tell(message, zips),
+        }
+    }
+
+    /// Gives the worker up and says why.
+    fn fall(&self, message: String) {
+        self.kill();
+        self.tell(FromCourse::Failed { message }, Vec::new());
+    }
+
+    fn tell(&self, message: FromCourse, zips: Vec<Uint8Array>) {
         // Cloned first: the listener may send, which borrows.
         let tell = self.0.borrow().tell.clone();
         tell(message, zips);

@@ -9,13 +9,24 @@ use gradus_core::protocol::{Command, DeviceChoice, Phase, Source};
 use leptos::prelude::*;
 
 impl Store {
-    /// Train on.
+    /// Train on. A run that cannot go on as it is goes back to its last good checkpoint first; where there is none, a
+    /// new one begins.
     pub(crate) fn go(self) {
         self.clear_notice();
-        if self.run.with_untracked(|r| r.started.is_none() && r.phase == Phase::Idle) {
-            self.start(self.settings.get_untracked().world(), true);
+        if !self.run.with_untracked(|r| matches!(r.phase, Phase::Idle | Phase::Failed)) {
+            return self.send(Command::Run);
+        }
+        let Some(link) = self.link() else { return };
+        self.inner.update_value(|i| i.run_when_ready = true);
+        if link.starting() {
+            link.wake();
+        } else if link.take_last_good() {
+            self.notify(Notice::new(
+                Tone::Info,
+                "The run went back to its last good checkpoint and goes on from there.",
+            ));
         } else {
-            self.send(Command::Run);
+            self.start(self.settings.get_untracked().world(), true);
         }
     }
 
@@ -59,19 +70,22 @@ impl Store {
     /// Another size of model, on the same text, from step 0.
     pub(crate) fn choose_preset(self, name: String) {
         self.settings.update(|s| s.preset = name);
-        let source = self.run.with_untracked(|r| r.started.as_ref().map(|s| s.config.source.clone()));
         let settings = self.settings.get_untracked();
-        let source = source.unwrap_or(Source::World { seed: settings.seed });
-        let running = self.run.with_untracked(|r| r.phase == Phase::Running);
-        self.start(settings.run(source), running);
+        let source = self.run.with_untracked(|r| r.started.as_ref().map(|s| s.config.source.clone()));
+        let config = match source {
+            Some(text @ Source::Text { .. }) => settings.run(text),
+            _ => settings.world(),
+        };
+        // One that failed was going, and a smaller one is what it was advised to become.
+        let going = self.run.with_untracked(|r| matches!(r.phase, Phase::Running | Phase::Failed));
+        self.start(config, going || self.inner.with_value(|i| i.run_when_ready));
     }
 
     /// Another device for the run in hand.
     pub(crate) fn choose_device(self, choice: DeviceChoice) {
         self.settings.update(|s| s.device = choice);
-        if self.run.with_untracked(|r| r.started.is_some()) {
+        if self.starting() || self.run.with_untracked(|r| r.started.is_some()) {
             self.send(Command::Device(choice));
-            self.show_address();
         } else {
             self.start(self.settings.get_untracked().world(), true);
         }
@@ -144,8 +158,7 @@ impl Store {
     /// Does what a notice offers.
     pub(crate) fn take_offer(self, offer: Offer) {
         self.clear_notice();
-        let link = self.link.with_value(Clone::clone);
-        let Some(link) = link else { return };
+        let Some(link) = self.link() else { return };
         match offer {
             Offer::Retry => link.retry(),
             Offer::Checkpoint if !link.take_last_good() => self.notify(Notice::new(

@@ -6,7 +6,7 @@ use crate::link::News;
 use crate::settings::Settings;
 use crate::state::{Notice, Offer, RunState, Tone};
 use crate::{browser, persist};
-use gradus_core::protocol::{Command, Event, Fault, Phase, RunConfig, SampleConfig, Source};
+use gradus_core::protocol::{Command, Event, Fault, Phase, RunConfig, SampleConfig};
 use js_sys::Uint8Array;
 use leptos::prelude::*;
 
@@ -15,19 +15,24 @@ impl Store {
         match news {
             News::Event(event, blob) => self.event(&event, blob),
             News::Restarted { cause, step, running } => {
+                let why = cause.map(|cause| cause.trim().to_owned());
+                if let Some(why) = &why {
+                    self.unanswered(&format!(
+                        "The engine stopped: {why} Take a part of the text, or try again."
+                    ));
+                }
                 let from = match step {
                     0 => "The run begins again".into(),
                     step => format!("The run was taken up at its last checkpoint, step {step}"),
                 };
-                let goes = if running { ", and goes on." } else { ", and waits." };
-                self.inner.try_update_value(|i| i.sampling = false);
-                self.exporting.try_update(|e| *e = false);
-                self.notify(Notice::new(
-                    Tone::Info,
-                    format!("The engine was restarted: {} {from}{goes}", cause.trim()),
-                ));
+                let runs = running || self.inner.try_with_value(|i| i.run_when_ready) == Some(true);
+                let goes = if runs { ", and goes on." } else { ", and waits." };
+                let why = why.map_or(".".into(), |why| format!(": {why}"));
+                self.notify(Notice::new(Tone::Info, format!("The engine was restarted{why} {from}{goes}")));
             }
             News::Dead(message) => {
+                self.hidden.try_update(|h| *h = false);
+                self.unanswered(&message);
                 self.run.try_update(|r| {
                     r.phase = Phase::Failed;
                     r.preparing = None;
@@ -38,6 +43,23 @@ impl Store {
         }
     }
 
+    /// The engine is gone, and what was asked of it will not come. Only the very first start is made again.
+    fn unanswered(self, why: &str) {
+        let first = self.run.try_with_untracked(|r| r.started.is_none()) == Some(true);
+        self.inner.try_update_value(|i| {
+            (i.sampling, i.opening) = (false, None);
+            i.run_when_ready &= first;
+        });
+        self.exporting.try_update(|e| *e = false);
+        // The dialog lies over the notice.
+        self.own_text.try_update(|o| {
+            if std::mem::take(&mut o.waiting) {
+                o.error = Some(why.into());
+            }
+        });
+        self.show_settled();
+    }
+
     fn event(self, event: &Event, blob: Option<Uint8Array>) {
         match event {
             // Said in the dialog, beside the text that it is about.
@@ -46,6 +68,7 @@ impl Store {
             {
                 let message = sentence(message);
                 self.own_text.try_update(|o| (o.waiting, o.error) = (false, Some(message)));
+                self.inner.try_update_value(|i| i.run_when_ready = false);
                 return;
             }
             Event::Refused { message, .. }
@@ -84,9 +107,9 @@ impl Store {
                     browser::save_file(name, &zip);
                 }
             }
-            Event::Device(_) => {
-                let choice = self.settings.try_with_untracked(|s| s.device).unwrap_or_default();
-                self.inner.try_update_value(|i| i.settled_device = choice);
+            Event::Device { choice, .. } => {
+                self.settings.try_update(|s| s.device = *choice);
+                self.show_address();
             }
             Event::Refused { .. } | Event::Failed { .. } => {
                 self.show_settled();
@@ -112,12 +135,11 @@ impl Store {
             .try_update_value(|i| {
                 i.sampling = false;
                 i.kept_step = step;
-                i.settled_device = config.device;
                 (std::mem::take(&mut i.restoring), std::mem::take(&mut i.run_when_ready), i.opening.take())
             })
             .unwrap_or_default();
         if restored {
-            self.notify(Notice::new(
+            self.remark(Notice::new(
                 Tone::Info,
                 format!(
                     "Your run was kept in this browser and goes on from step {step}. “Start over” forgets it."
@@ -137,10 +159,9 @@ impl Store {
 
     /// Sets the controls back to what is: the choice was refused.
     fn show_settled(self) {
-        let config = self.run.try_with_untracked(|r| r.started.as_ref().map(|s| Settings::of(&s.config)));
-        if let Some(Some(settings)) = config {
-            let device = self.inner.try_update_value(|i| i.settled_device).unwrap_or_default();
-            self.settings.try_update(|s| *s = Settings { device, ..settings });
+        let settled = self.run.try_with_untracked(|r| r.started.as_ref().map(|s| Settings::of(&s.config)));
+        if let Some(Some(settings)) = settled {
+            self.settings.try_update(|s| *s = settings);
         }
     }
 
@@ -185,15 +206,7 @@ impl Store {
         }
         self.inner.try_update_value(|i| (i.kept_at, i.kept_step) = (browser::now(), step));
         let memo = self.run.try_with_untracked(|r| {
-            let config = &r.started.as_ref()?.config;
-            Some(persist::Memo {
-                step,
-                settings: Settings::of(config),
-                own_text: matches!(config.source, Source::Text { .. }),
-                running: r.phase == Phase::Running || self.hidden.get_untracked(),
-                losses: r.losses.iter().copied().filter(|l| l.0 <= step).collect(),
-                validation: r.validation.iter().copied().filter(|v| v.0 <= step).collect(),
-            })
+            persist::Memo::of(r, step, r.phase == Phase::Running || self.hidden.get_untracked())
         });
         let Some(Some(memo)) = memo else { return };
         wasm_bindgen_futures::spawn_local(async move {

@@ -8,7 +8,7 @@ use crate::settings::Settings;
 use crate::state::{Notice, RunState, Tone};
 use crate::url::{self, Address};
 use crate::{browser, persist};
-use gradus_core::protocol::{Command, DeviceChoice, RunConfig, Source};
+use gradus_core::protocol::{Command, RunConfig};
 use js_sys::Uint8Array;
 use leptos::prelude::*;
 use std::time::Duration;
@@ -59,8 +59,6 @@ struct Inner {
     told_unkept: bool,
     /// Name of the file that is being opened.
     opening: Option<String>,
-    /// The choice of device that the engine has carried out.
-    settled_device: DeviceChoice,
 }
 
 /// How often a running model writes a text.
@@ -87,9 +85,6 @@ impl Store {
         let address = url::parse(&browser::query());
         self.settings.set(address.settings.clone());
         self.inner.update_value(|i| i.faults = address.faults);
-        if let Some(complaint) = address.complaints.first() {
-            self.notify(Notice::new(Tone::Warning, complaint.clone()));
-        }
         self.link.set_value(Some(Link::new(move |news| self.hear(news))));
         if address.faults {
             browser::expose_faults(move |name| self.fault(name));
@@ -103,8 +98,7 @@ impl Store {
     }
 
     fn open(self, address: Address, kept: Option<(persist::Memo, Uint8Array)>) {
-        let wanted = |memo: &persist::Memo| !address.explicit || memo.settings == address.settings;
-        match kept.filter(|(memo, _)| wanted(memo)) {
+        match kept.filter(|(memo, _)| memo.answers(&address)) {
             Some((memo, zip)) => {
                 let restored = self.run.try_update(|run| {
                     for &(step, loss) in &memo.losses {
@@ -119,9 +113,12 @@ impl Store {
                     i.restoring = true;
                     i.run_when_ready = memo.running && !address.paused;
                 });
-                self.send_with(Command::Restore { zip: Vec::new() }, Some(zip));
+                self.send_with(Command::Restore { zip: Vec::new(), device: None }, Some(zip));
             }
             None => self.start(address.settings.world(), !address.paused),
+        }
+        if !address.complaints.is_empty() {
+            self.remark(Notice::new(Tone::Warning, address.complaints.join(" ")));
         }
     }
 
@@ -137,9 +134,19 @@ impl Store {
         self.run.try_update(|r| r.notice = Some(notice));
     }
 
+    /// Shows a notice that can wait, unless something graver is being said.
+    fn remark(self, notice: Notice) {
+        self.run.try_update(|r| r.remark(notice));
+    }
+
+    /// Whether a start is under way, or will be as soon as the engine is there.
+    pub(crate) fn starting(self) -> bool {
+        self.link().is_some_and(|link| link.starting())
+    }
+
     fn start(self, config: RunConfig, run: bool) {
         self.clear_notice();
-        self.inner.update_value(|i| i.run_when_ready = run);
+        self.inner.update_value(|i| (i.run_when_ready, i.restoring) = (run, false));
         self.send(Command::Start(Box::new(config)));
     }
 
@@ -148,22 +155,25 @@ impl Store {
     }
 
     fn send_with(self, command: Command, blob: Option<Uint8Array>) {
-        if let Some(Some(link)) = self.link.try_with_value(Clone::clone) {
+        if let Some(link) = self.link() {
             link.send_with(command, blob);
         }
+    }
+
+    fn link(self) -> Option<Link> {
+        self.link.try_with_value(Clone::clone).flatten()
     }
 
     fn forget(self) {
         wasm_bindgen_futures::spawn_local(persist::clear());
     }
 
-    /// The address reproduces what is on screen; a text of one's own cannot be put into a link.
+    /// The address reproduces the run that is on screen.
     fn show_address(self) {
         let faults = self.inner.with_value(|i| i.faults);
-        let own = self.run.with_untracked(|r| {
-            r.started.as_ref().is_some_and(|s| matches!(s.config.source, Source::Text { .. }))
-        });
-        let settings = if own { Settings::default() } else { self.settings.get_untracked() };
-        browser::show_query(&url::query(&settings, faults));
+        let query = self.run.with_untracked(|r| r.started.as_ref().map(|s| url::query_of(&s.config, faults)));
+        if let Some(query) = query {
+            browser::show_query(&query);
+        }
     }
 }

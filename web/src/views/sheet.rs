@@ -7,8 +7,7 @@ use leptos::{html, prelude::*};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
-use wasm_bindgen::{JsCast, closure::Closure};
-use web_sys::{HtmlCanvasElement, ResizeObserver};
+use web_sys::HtmlCanvasElement;
 
 /// Sides in CSS pixels below which nothing is drawn.
 const LEAST: f64 = 60.0;
@@ -73,23 +72,19 @@ pub(crate) fn on_demand(
     redraw
 }
 
-/// Notes the size of a canvas and whether it is in sight; calls `changed` where it has to be drawn anew.
+/// Notes the size of a canvas and whether it is in sight, until its owner is gone; calls `changed` where it has to be
+/// drawn anew.
 fn follow(
     canvas: &HtmlCanvasElement,
     place: &Rc<Place>,
     drawing: &Drawing,
     changed: Rc<impl Fn() + 'static>,
 ) {
-    let (of, known, resized) = (canvas.clone(), place.clone(), changed.clone());
-    // Asked for here, where the browser has just laid out the page, and not before each drawing, where it would have to.
-    let resized = Closure::<dyn FnMut()>::new(move || {
-        known.size.set((of.client_width().into(), of.client_height().into()));
+    let (known, resized) = (place.clone(), changed.clone());
+    browser::watch_size(canvas, move |size| {
+        known.size.set(size);
         resized();
     });
-    if let Ok(observer) = ResizeObserver::new(resized.as_ref().unchecked_ref()) {
-        observer.observe(canvas);
-    }
-    resized.forget();
     let (known, come) = (place.clone(), changed.clone());
     browser::watch_sight(canvas, move |seen| {
         known.seen.set(seen);

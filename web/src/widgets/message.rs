@@ -18,7 +18,9 @@ pub(crate) fn Status(store: Store) -> impl IntoView {
     let text = move || match (phase.get(), preparing.get()) {
         (_, Some((what, part))) => format!("{what}, {:.0} %", part * 100.0),
         _ if store.hidden.get() => "Paused while this tab was hidden".into(),
-        (Phase::Idle, _) if store.run.with(|r| r.notice.is_some()) => "Not started".into(),
+        (Phase::Idle, _) if store.run.with(|r| r.notice.is_some()) && !store.starting() => {
+            "Not started".into()
+        }
         (Phase::Idle, _) => "Waking the engine …".into(),
         (Phase::Preparing, _) => "Preparing …".into(),
         (Phase::Paused, _) => "Paused".into(),

@@ -5,6 +5,9 @@ use crate::persist;
 use leptos::task::spawn_local;
 use leptos::{html, prelude::*};
 
+/// How the names of all begin that this site keeps in the browser's storage.
+pub(crate) const OURS: &str = "gradus.";
+
 /// The button in the page's foot, and its dialog.
 #[component]
 pub(crate) fn ResetEverything() -> impl IntoView {
@@ -46,7 +49,7 @@ async fn forget() {
         // Other pages of the same host keep theirs.
         let keys: Vec<_> =
             (0..storage.length().unwrap_or(0)).filter_map(|i| storage.key(i).ok().flatten()).collect();
-        for key in keys.iter().filter(|k| k.starts_with("gradus.")) {
+        for key in keys.iter().filter(|k| k.starts_with(OURS)) {
             let _ = storage.remove_item(key);
         }
     }

@@ -8,7 +8,7 @@ use leptos::prelude::*;
 const SPEEDS: [(u32, &str); 4] =
     [(0, "as fast as it goes"), (20, "20 steps a second"), (5, "5 steps a second"), (1, "1 step a second")];
 
-/// The run bar. Nothing in it moves: what cannot be done now is dimmed.
+/// The run bar. Nothing in it moves or is taken away: a press that cannot be followed is answered by a message.
 #[component]
 pub(crate) fn Transport(store: Store, seed: RwSignal<String>) -> impl IntoView {
     let phase = Memo::new(move |_| store.run.with(|r| r.phase));

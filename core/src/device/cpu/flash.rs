@@ -63,11 +63,16 @@ impl<F> Heads<'_, F> {
         self.h * self.d
     }
 
-    /// For each sequence and head: its index, where its queries begin in qkv, and its output in o.
     fn each(&self) -> impl Iterator<Item = (usize, usize, usize)> + use<F> {
-        let (t, h, d, c) = (self.t, self.h, self.d, self.c());
-        (0..self.b * h).map(move |i| (i, i / h * t * 3 * c + i % h * d, i / h * t * c + i % h * d))
+        each_head([self.b, self.t, self.h, self.d])
     }
+}
+
+/// For each of B sequences of T tokens and each of H heads of D numbers: its index, where its queries begin in qkv,
+/// and its output in o.
+pub(crate) fn each_head([b, t, h, d]: [usize; 4]) -> impl Iterator<Item = (usize, usize, usize)> {
+    let c = h * d;
+    (0..b * h).map(move |i| (i, i / h * t * 3 * c + i % h * d, i / h * t * c + i % h * d))
 }
 
 /// Copies and scores; kept from call to call, so that nothing is allocated once a run is under way.
@@ -112,7 +117,8 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// Turned, in panels of W rows; zeros beyond the last, and W numbers more, into which a strip may reach.
+    /// Turned, in panels of W rows, and W numbers more, into which a strip may reach. Nothing that is kept comes of what
+    /// stands beyond the last row.
     #[inline(always)]
     fn turn<const W: usize>(self, out: &mut Vec<f32>) {
         out.resize(self.t.next_multiple_of(W) * self.d + W, 0.0);
@@ -307,7 +313,7 @@ impl Tiled for GradQ<'_> {
             part(2).turn::<W>(v);
             Rows { x: &up.dout[out..], stride: c, t, d }.turn::<W>(g);
             part(1).lay::<W>(keys);
-            // Lanes beyond the last query: e^(0 − ∞) is 0.
+            // Lanes beyond the last query: e^(x − ∞) is 0.
             for (to, (from, beyond)) in stats.iter_mut().zip([(up.lse, f32::INFINITY), (up.delta, 0.0)]) {
                 to.clear();
                 to.extend_from_slice(&from[head * t..][..t]);

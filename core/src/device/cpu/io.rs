@@ -3,7 +3,7 @@
 use super::Real;
 use crate::graph::{DType, Location, PlanStep, Spec};
 use crate::{Error, Result};
-use std::collections::HashMap;
+use std::collections::{HashMap, TryReserveError};
 
 /// A slot's or a buffer's elements.
 #[derive(Debug)]
@@ -13,11 +13,18 @@ pub(super) enum Storage<F> {
 }
 
 impl<F: Real> Storage<F> {
-    pub(super) fn zeros(dtype: DType, len: usize) -> Self {
-        match dtype {
-            DType::Float => Self::Float(vec![F::zero(); len]),
-            DType::U32 => Self::U32(vec![0; len]),
+    /// Errors: there is no room for it. `vec!` would end the program instead.
+    pub(super) fn zeros(dtype: DType, len: usize) -> std::result::Result<Self, TryReserveError> {
+        fn zeros<T: Clone>(zero: T, len: usize) -> std::result::Result<Vec<T>, TryReserveError> {
+            let mut all = Vec::new();
+            all.try_reserve_exact(len)?;
+            all.resize(len, zero);
+            Ok(all)
         }
+        Ok(match dtype {
+            DType::Float => Self::Float(zeros(F::zero(), len)?),
+            DType::U32 => Self::U32(zeros(0, len)?),
+        })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -189,5 +196,18 @@ fn split<'a, T, F>(
         writes[index] = wrap(part);
         rest = tail;
         at = offset + len;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_memory_holds_is_an_error_and_no_end() {
+        for dtype in [DType::Float, DType::U32] {
+            assert!(Storage::<f32>::zeros(dtype, usize::MAX).is_err());
+            assert_eq!(Storage::<f32>::zeros(dtype, 3).expect("there is room").len(), 3);
+        }
     }
 }

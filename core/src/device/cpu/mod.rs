@@ -13,6 +13,7 @@ mod real;
 pub(crate) mod simd;
 mod tile;
 
+pub(crate) use flash::each_head;
 pub use flash::{Flash, Heads, Upstream};
 pub use io::Io;
 pub use profile::{Profile, Spent};
@@ -97,6 +98,18 @@ impl<F: Real> Cpu<F> {
         }
     }
 
+    /// A zeroed slot or buffer. Errors: larger than any may be, or than there is room for.
+    fn storage(&self, label: &str, dtype: DType, len: usize) -> Result<Storage<F>> {
+        let refused = |why: String| Error::OutOfMemory {
+            device: self.name(),
+            detail: format!("{label} wants {len} elements, {why}"),
+        };
+        if len > MAX_ELEMENTS {
+            return Err(refused(format!("the limit is {MAX_ELEMENTS}")));
+        }
+        Storage::zeros(dtype, len).map_err(|_| refused("and there is no room for them".into()))
+    }
+
     fn run(&mut self, program: Program) -> Result<()> {
         let compiled = self
             .programs
@@ -133,13 +146,8 @@ impl<F: Real> Device for Cpu<F> {
         for (name, spec) in &plan.buffers {
             self.ensure(name, spec)?;
         }
-        if let Some((_, len)) = plan.slots.iter().find(|(_, len)| *len > MAX_ELEMENTS) {
-            return Err(Error::OutOfMemory {
-                device: self.name(),
-                detail: format!("an activation of {len} elements, the limit is {MAX_ELEMENTS}"),
-            });
-        }
-        let slots = plan.slots.iter().map(|&(dtype, len)| Storage::zeros(dtype, len)).collect();
+        let slot = |&(dtype, len): &(DType, usize)| self.storage("an activation", dtype, len);
+        let slots = plan.slots.iter().map(slot).collect::<Result<_>>()?;
         self.programs.push(Some(Compiled { plan, slots }));
         Ok(Program(self.programs.len() - 1))
     }
@@ -155,16 +163,8 @@ impl<F: Real> Device for Cpu<F> {
             Some(storage) if storage.len() == spec.len() && storage.dtype() == spec.dtype => Ok(()),
             Some(_) => Err(Error::Graph(format!("buffer {name} exists with another size"))),
             None => {
-                if spec.len() > MAX_ELEMENTS {
-                    return Err(Error::OutOfMemory {
-                        device: self.name(),
-                        detail: format!(
-                            "buffer {name} wants {} elements, the limit is {MAX_ELEMENTS}",
-                            spec.len()
-                        ),
-                    });
-                }
-                self.buffers.insert(name.to_string(), Storage::zeros(spec.dtype, spec.len()));
+                let storage = self.storage(&format!("buffer {name}"), spec.dtype, spec.len())?;
+                self.buffers.insert(name.to_string(), storage);
                 Ok(())
             }
         }

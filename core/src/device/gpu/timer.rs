@@ -72,9 +72,24 @@ impl Gpu {
         drop(view);
         timer.staging.unmap();
         self.timer = Some(timer);
-        // Some drivers answer a lost query with zeros.
-        let ticks = end.checked_sub(begin).filter(|&ticks| ticks > 0 && begin > 0);
         let period = f64::from(self.opened.queue.get_timestamp_period());
-        Ok(ticks.map(|ticks| ticks as f64 * period * 1e-9))
+        Ok(ticks(begin, end).map(|ticks| ticks as f64 * period * 1e-9))
+    }
+}
+
+/// Ticks between two stamps; none if they make no sense. Some drivers answer a lost query with zeros; equal stamps
+/// are those of a program shorter than a tick, or than what a browser rounds to.
+fn ticks(begin: u64, end: u64) -> Option<u64> {
+    end.checked_sub(begin).filter(|_| begin > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_stamps_are_no_time_and_zeros_no_stamps() {
+        assert_eq!([ticks(5, 9), ticks(5, 5)], [Some(4), Some(0)]);
+        assert_eq!([ticks(0, 0), ticks(0, 9), ticks(9, 0), ticks(9, 5)], [None; 4]);
     }
 }

@@ -50,14 +50,20 @@ impl Gpu {
     /// Those of the device.
     pub async fn race(&mut self) -> Result<[f64; 2]> {
         let before = self.family;
+        let times = self.both().await;
+        // Also after an error: whoever goes on with this device finds it as it was.
+        self.family = before;
+        for buffer in [X, W] {
+            self.forget(buffer);
+        }
+        times
+    }
+
+    async fn both(&mut self) -> Result<[f64; 2]> {
         let mut times = [0.0; 2];
         for (time, family) in times.iter_mut().zip(Family::ALL) {
             self.family = family;
             *time = self.product().await?;
-        }
-        self.family = before;
-        for buffer in [X, W] {
-            self.forget(buffer);
         }
         Ok(times)
     }
@@ -68,18 +74,22 @@ impl Gpu {
         let reads = [tape.buffer(X, Spec::float([m, k])), tape.buffer(W, Spec::float([k, n]))];
         tape.push1("y", Linear::default(), &reads)?;
         let program = self.compile(Plan::new("tune", &tape, &[]))?;
+        let time = self.launched(program).await;
+        self.release(program);
+        time
+    }
+
+    async fn launched(&mut self, program: Program) -> Result<f64> {
         // The first launch may still be building the kernel.
         self.seconds(program, 1).await?;
         let mut launches = 1;
-        let time = loop {
+        loop {
             let time = self.seconds(program, launches).await?;
             if time > LONG_ENOUGH || launches >= MOST {
-                break time.min(self.seconds(program, launches).await?) / launches as f64;
+                return Ok(time.min(self.seconds(program, launches).await?) / launches as f64);
             }
             launches = (4 * launches).min(MOST);
-        };
-        self.release(program);
-        Ok(time)
+        }
     }
 
     async fn seconds(&mut self, program: Program, launches: usize) -> Result<f64> {

@@ -1,7 +1,9 @@
 //! The settings of PPO.
 
+use crate::model::check_tokens;
 use crate::objective::ppo::KlEstimator;
 use crate::protocol::TrainConfig;
+use crate::train::check::check_train;
 use crate::train::plans::TABLE;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -80,15 +82,16 @@ impl Default for PpoConfig {
 }
 
 impl PpoConfig {
-    pub(super) fn check(&self) -> Result<()> {
+    /// For models of `vocab` tokens.
+    pub(super) fn check(&self, vocab: usize) -> Result<()> {
+        check_train(&self.train)?;
         let refuse = |message: &str| Err(Error::Config(message.to_string()));
         let positive = |x: f64| x.is_finite() && x > 0.0;
         let unit = |x: f64| (0.0..=1.0).contains(&x);
-        if self.train.batch == 0 || !self.train.batch.is_multiple_of(self.num_mini_batches.max(1)) {
-            return refuse("num_mini_batches must divide the batch, and both be 1 or more");
+        if !self.train.batch.is_multiple_of(self.num_mini_batches) {
+            return refuse("num_mini_batches must be 1 or more and divide the batch");
         }
-        if self.num_mini_batches == 0 || !(1..=TABLE).contains(&(self.num_ppo_epochs * self.num_mini_batches))
-        {
+        if !(1..=TABLE).contains(&self.num_ppo_epochs.saturating_mul(self.num_mini_batches)) {
             return refuse("num_ppo_epochs times num_mini_batches must be 1 to 64");
         }
         if !positive(self.cliprange)
@@ -100,9 +103,40 @@ impl PpoConfig {
         if !unit(self.gamma) || !unit(self.lam) {
             return refuse("gamma and lam must be 0 to 1");
         }
-        if !(self.kl_coef.is_finite() && self.vf_coef.is_finite() && self.train.lr.is_finite()) {
-            return refuse("kl_coef, vf_coef and lr must be numbers");
+        if !(self.kl_coef.is_finite() && self.vf_coef.is_finite()) {
+            return refuse("kl_coef and vf_coef must be numbers");
         }
-        Ok(())
+        check_tokens("stop", &[self.stop], vocab)?;
+        check_tokens("forbidden", &self.forbidden, vocab)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_out_of_range_are_refused_by_name() {
+        let usual = PpoConfig::default();
+        assert_eq!(usual.check(24), Ok(()));
+        let train = |train| PpoConfig { train, ..usual.clone() };
+        let optimizer = usual.train.clone();
+        for (config, named) in [
+            (train(TrainConfig { steps: 0, ..optimizer.clone() }), "steps"),
+            (train(TrainConfig { beta1: 2.0, ..optimizer.clone() }), "beta1"),
+            (train(TrainConfig { eps: 0.0, ..optimizer.clone() }), "eps"),
+            (train(TrainConfig { batch: usize::MAX, ..optimizer }), "batch"),
+            (PpoConfig { stop: 24, ..usual.clone() }, "token 24"),
+            (PpoConfig { forbidden: vec![1, 999], ..usual.clone() }, "ends at 23"),
+            (PpoConfig { num_mini_batches: 0, ..usual.clone() }, "num_mini_batches"),
+            // Twice this is 2 where numbers wrap.
+            (
+                PpoConfig { num_mini_batches: 2, num_ppo_epochs: usize::MAX / 2 + 2, ..usual.clone() },
+                "num_ppo_epochs",
+            ),
+        ] {
+            let refused = config.check(24).map_err(|e| e.to_string());
+            assert!(refused.as_ref().is_err_and(|e| e.contains(named)), "{named}: {refused:?}");
+        }
     }
 }

@@ -17,7 +17,7 @@ pub use config::PpoConfig;
 pub use report::{Answer, Iteration, RARE, TokenNumbers, Update};
 
 use super::learning_rate;
-use super::plans::update_plan;
+use super::plans::{step_state, update_plan};
 use crate::device::{Data, Device, Program, Source};
 use crate::generate::{Rollout, RolloutShape};
 use crate::model::{ModelFolder, Params, Tensor, forbid};
@@ -68,11 +68,13 @@ impl Ppo {
         config: &PpoConfig,
         seed: u32,
     ) -> Result<Self> {
-        config.check()?;
-        let sizes = Sizes { batch: config.train.batch, row: config.prompt_length + config.response_length };
+        config.check(policy.config.vocab_size)?;
+        let row = config.prompt_length.saturating_add(config.response_length);
+        let sizes = Sizes { batch: config.train.batch, row };
         if sizes.row > policy.config.n_positions.min(reward.config.n_positions) {
             return Err(Error::Config(format!(
-                "prompts of {} and answers of {} tokens do not fit the models' contexts of {} and {} (n_positions)",
+                "prompts of {} and answers of {} tokens do not fit the models' contexts of {} and {} (n_positions): \
+                 shorten them",
                 config.prompt_length,
                 config.response_length,
                 policy.config.n_positions,
@@ -110,10 +112,10 @@ impl Ppo {
         let [a, b, c, d] = update;
         let update = [device.compile(a)?, device.compile(b)?, device.compile(c)?, device.compile(d)?];
         let models = [
-            (POLICY, layout.policy_params.flatten(&policy.tensors)),
-            (REFERENCE, layout.policy_params.flatten(&policy.tensors)),
-            (VALUE, layout.critic_params.flatten(&reward.tensors)),
-            (REWARD, layout.critic_params.flatten(&reward.tensors)),
+            (POLICY, layout.policy_params.flatten(&policy.tensors)?),
+            (REFERENCE, layout.policy_params.flatten(&policy.tensors)?),
+            (VALUE, layout.critic_params.flatten(&reward.tensors)?),
+            (REWARD, layout.critic_params.flatten(&reward.tensors)?),
         ];
         for (prefix, weights) in models {
             device.write(&format!("{prefix}params"), 0, &Data::Float(weights))?;
@@ -275,7 +277,7 @@ impl Ppo {
         let flat = self.device.read(Source::Buffer("value.params".into(), 0..params.len)).await?.floats();
         let mut tensors = params.tensors(&flat);
         rescale(&mut tensors, mean, deviation);
-        self.device.write("value.params", 0, &Data::Float(params.flatten(&tensors)))
+        self.device.write("value.params", 0, &Data::Float(params.flatten(&tensors)?))
     }
 
     /// Submits all updates of the iteration. Returns the first one's number, and how many there are.
@@ -292,17 +294,12 @@ impl Ppo {
         let count = (epochs * parts) as u64;
         let first = (self.iteration - 1) * count + 1;
         let train = &self.config.train;
-        let state = |i: u64| {
-            let t = (first + i).min(i32::MAX as u64) as i32;
-            State {
-                step: (first + i) as u32,
-                seed: self.seed,
-                lr: learning_rate(train, self.iteration) as f32,
-                correction1: (1.0 - train.beta1.powi(t)) as f32,
-                correction2: (1.0 - train.beta2.powi(t)).sqrt() as f32,
-                row: (i as usize * (rows.len() / parts)) as u32,
-                ..State::default()
-            }
+        // The rate goes by iterations, all else by updates.
+        let state = |i: u64| State {
+            seed: self.seed,
+            lr: learning_rate(train, self.iteration) as f32,
+            row: (i as usize * (rows.len() / parts)) as u32,
+            ..step_state(train, first + i)
         };
         let table = (0..count).flat_map(|i| state(i).words()).collect();
         self.device.write("ppo.order", 0, &Data::U32(order))?;

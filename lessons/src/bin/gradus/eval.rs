@@ -35,7 +35,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     let params = Params::new(&folder.config);
     let mut device = open(args.device, &folder.config, BATCH)?;
     let scorer = Scorer::new(&mut *device, &folder.config, &params, BATCH.min(rows.len()), longest - 1)?;
-    device.write("params", 0, &Data::Float(params.flatten(&folder.tensors)))?;
+    device.write("params", 0, &Data::Float(params.flatten(&folder.tensors)?))?;
     let logprobs = pollster::block_on(scorer.score(&mut *device, &rows))?;
     let all: Vec<f64> = logprobs.iter().flatten().map(|&x| f64::from(x)).collect();
     let loss = -all.iter().sum::<f64>() / all.len() as f64;

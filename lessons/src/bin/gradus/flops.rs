@@ -1,6 +1,7 @@
 //! `gradus flops`: what a training step costs.
 
 use super::Outcome;
+use clap::builder::RangedU64ValueParser;
 use gradus_core::protocol::ModelConfig;
 use gradus_core::train::step_cost;
 use std::path::PathBuf;
@@ -10,8 +11,8 @@ pub(crate) struct Args {
     /// A model's config.json.
     #[arg(long)]
     config: PathBuf,
-    /// Rows of a step.
-    #[arg(long, default_value_t = 32)]
+    /// Rows of a step, 1 to 1024.
+    #[arg(long, default_value_t = 32, value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024))]
     batch: usize,
     /// Tokens of a row; the model's own context if not given.
     #[arg(long)]

@@ -48,7 +48,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     let prompt = tokenizer.prompt(&args.prompt)?;
     let params = Params::new(&folder.config);
     let mut device = open(args.device, &folder.config, 1)?;
-    let weights = Data::Float(params.flatten(&folder.tensors));
+    let weights = Data::Float(params.flatten(&folder.tensors)?);
     let settings = SampleConfig {
         prompt: args.prompt.clone(),
         max_tokens: args.max_tokens,
@@ -73,7 +73,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         let models = [(&folder.config, &params), (&draft.config, &drafted)];
         let speculator = Speculator::new(&mut *device, models[0], models[1], shape)?;
         device.write("params", 0, &weights)?;
-        device.write("draft.params", 0, &Data::Float(drafted.flatten(&draft.tensors)))?;
+        device.write("draft.params", 0, &Data::Float(drafted.flatten(&draft.tensors)?))?;
         let made = pollster::block_on(speculator.generate(&mut *device, &prompt, &settings, stop))?;
         let tally = made.tally;
         out["calls"] = tally.calls.into();

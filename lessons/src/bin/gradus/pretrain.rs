@@ -1,12 +1,10 @@
 //! `gradus pretrain`: trains a model and writes its folder and a log.
 
-use super::{Device, Outcome, open};
+use super::{Device, Outcome, ScheduleArg, open, output};
 use clap::ValueEnum;
 use gradus_core::data::Loader;
 use gradus_core::model::{ModelFolder, check_config};
-use gradus_core::protocol::{
-    Attention, DeviceChoice, Init, ModelConfig, RunConfig, Schedule, Source, TrainConfig,
-};
+use gradus_core::protocol::{Attention, DeviceChoice, Init, ModelConfig, RunConfig, Source, TrainConfig};
 use gradus_core::train::Trainer;
 use gradus_lessons::loader::CourseLoader;
 use serde_json::json;
@@ -24,7 +22,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     text: Option<PathBuf>,
     /// A named size: 4k, 10k, 40k, 127k, 177k, 856k, 10m.
-    #[arg(long, conflicts_with = "config", required_unless_present = "config")]
+    #[arg(long, conflicts_with = "config", required_unless_present_any = ["config", "resume"])]
     preset: Option<String>,
     /// The model's shape: a JSON object {"n_layer", "n_embd", "n_head", "n_positions"}, or a file of one.
     #[arg(long, value_name = "JSON")]
@@ -32,7 +30,7 @@ pub(crate) struct Args {
     /// Vocabulary of the byte-level BPE that --text trains, 128 to 1024.
     #[arg(long, default_value_t = 512)]
     vocab: u32,
-    /// Steps.
+    /// Steps of the whole run; with --resume those already done are among them.
     #[arg(long, default_value_t = 2000)]
     steps: u64,
     /// Rows of a micro-batch.
@@ -74,7 +72,7 @@ pub(crate) struct Args {
     /// Seed of weights and batches (and of the world's documents).
     #[arg(long, default_value_t = 1)]
     seed: u32,
-    /// Go on with this folder's weights, and with its run where it holds one.
+    /// Go on with this folder's weights, and with its run where it holds one. Its model needs no --preset.
     #[arg(long, value_name = "DIR")]
     resume: Option<PathBuf>,
     /// Where the model folder goes.
@@ -86,13 +84,6 @@ pub(crate) struct Args {
     /// Where to compute.
     #[arg(long)]
     device: Option<Device>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum ScheduleArg {
-    Constant,
-    Cosine,
-    Linear,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -111,16 +102,20 @@ pub(crate) fn run(args: Args) -> Outcome {
     let resumed = args.resume.as_deref().map(ModelFolder::read_dir).transpose()?;
     let mut config = run_config(&args, resumed.as_ref())?;
     let context = config.model.n_positions;
-    if context == 0 {
-        return Err("n_positions is 0: it must be 1 to 1024".into());
-    }
     let tokenizer = resumed.as_ref().and_then(|f| f.tokenizer.as_ref());
     let material =
         CourseLoader.load(&config.source, context, tokenizer, &mut |what, _| eprintln!("{what} …"))?;
     let tokenizer = material.tokenizer.clone();
     let (floor, bigram) = (material.floor, material.bigram);
+    let known = tokenizer.vocab_size();
     if config.model.vocab_size == 0 {
-        config.model.vocab_size = tokenizer.vocab_size();
+        config.model.vocab_size = known;
+    } else if config.model.vocab_size < known {
+        let model = config.model.vocab_size;
+        return Err(format!(
+            "the model knows {model} tokens and the tokenizer {known}: set vocab_size to {known}, or leave it out"
+        )
+        .into());
     }
     check_config(&config.model)?;
     let device = open(args.device, &config.model, config.train.batch)?;
@@ -132,7 +127,8 @@ pub(crate) fn run(args: Args) -> Outcome {
     }
     let parameters = config.model.parameters();
     eprintln!("{parameters} parameters, {} bytes on {name}", trainer.device.bytes());
-    let mut log = args.log.as_deref().map(create).transpose()?;
+    args.out.as_deref().map_or(Ok(()), output::make_folder)?;
+    let mut log = args.log.as_deref().map(output::create).transpose()?;
     let start = std::time::Instant::now();
     let first = trainer.step();
     let validation = pollster::block_on(train(&mut trainer, &config.train, &mut log))?;
@@ -208,26 +204,15 @@ async fn train(
 }
 
 fn run_config(args: &Args, resumed: Option<&ModelFolder>) -> Result<RunConfig, Box<dyn std::error::Error>> {
-    let mut model = match (&args.preset, &args.config) {
-        (Some(name), _) => ModelConfig::preset(name).ok_or_else(|| {
-            let names: Vec<&str> = ModelConfig::PRESETS.iter().map(|p| p.0).collect();
-            format!("there is no preset {name}: choose one of {}", names.join(", "))
-        })?,
-        (None, Some(config)) => read_config(config)?,
-        (None, None) => return Err("give --preset or --config".into()),
-    };
-    model.attention = match args.attention {
-        AttentionArg::Flash => Attention::Flash,
-        AttentionArg::Materialised => Attention::Materialised,
-    };
-    model.init = match args.init {
-        InitArg::World => Init::World,
-        InitArg::Gpt2 => Init::Gpt2,
-    };
-    let mut seed = args.seed;
-    if let Some(folder) = resumed {
-        model = ModelConfig { attention: model.attention, ..folder.config.clone() };
-        seed = folder.trainer.as_ref().map_or(seed, |t| t.run.seed);
+    let model = model(args, resumed)?;
+    let run = resumed.and_then(|folder| folder.trainer.as_ref());
+    let seed = run.map_or(args.seed, |t| t.run.seed);
+    if let Some(run) = run.filter(|t| t.step >= args.steps) {
+        return Err(format!(
+            "the run to go on with has done {} steps, and --steps {} counts them: give more",
+            run.step, args.steps
+        )
+        .into());
     }
     let source = match &args.text {
         None => Source::World { seed },
@@ -239,11 +224,7 @@ fn run_config(args: &Args, resumed: Option<&ModelFolder>) -> Result<RunConfig, B
         accumulate: args.accumulate,
         lr: args.lr,
         warmup: args.warmup.unwrap_or(args.steps / 20),
-        schedule: match args.lr_schedule {
-            ScheduleArg::Constant => Schedule::Constant,
-            ScheduleArg::Cosine => Schedule::Cosine,
-            ScheduleArg::Linear => Schedule::Linear,
-        },
+        schedule: args.lr_schedule.into(),
         beta1: args.beta1,
         beta2: args.beta2,
         eps: 1e-8,
@@ -253,6 +234,41 @@ fn run_config(args: &Args, resumed: Option<&ModelFolder>) -> Result<RunConfig, B
         checkpoint_every: 0,
     };
     Ok(RunConfig { source, model, train, seed, device: DeviceChoice::Auto })
+}
+
+/// The model that was asked for, or the one to go on with.
+fn model(args: &Args, resumed: Option<&ModelFolder>) -> Result<ModelConfig, Box<dyn std::error::Error>> {
+    let attention = match args.attention {
+        AttentionArg::Flash => Attention::Flash,
+        AttentionArg::Materialised => Attention::Materialised,
+    };
+    let init = match args.init {
+        InitArg::World => Init::World,
+        InitArg::Gpt2 => Init::Gpt2,
+    };
+    let asked = match (&args.preset, &args.config) {
+        (Some(name), _) => Some(ModelConfig::preset(name).ok_or_else(|| {
+            let names: Vec<&str> = ModelConfig::PRESETS.iter().map(|p| p.0).collect();
+            format!("there is no preset {name}: choose one of {}", names.join(", "))
+        })?),
+        (None, Some(config)) => Some(read_config(config)?),
+        (None, None) => None,
+    };
+    let Some(ModelFolder { config, .. }) = resumed else {
+        let asked = asked.ok_or("give --preset or --config, or --resume a model")?;
+        return Ok(ModelConfig { attention, init, ..asked });
+    };
+    // How attention is computed and how weights began is no part of a model's shape, nor is a vocabulary left open.
+    let shape = |asked: ModelConfig| ModelConfig {
+        vocab_size: if asked.vocab_size == 0 { config.vocab_size } else { asked.vocab_size },
+        attention: config.attention,
+        init: config.init,
+        ..asked
+    };
+    if asked.is_some_and(|asked| shape(asked) != *config) {
+        return Err("--preset or --config is another model than the one to go on with: leave it out".into());
+    }
+    Ok(ModelConfig { attention, ..config.clone() })
 }
 
 fn read_config(config: &str) -> Result<ModelConfig, Box<dyn std::error::Error>> {
@@ -267,8 +283,4 @@ fn read_config(config: &str) -> Result<ModelConfig, Box<dyn std::error::Error>> 
 fn read_text(path: &Path) -> Result<String, Box<dyn std::error::Error>> {
     let bytes = std::fs::read(path).map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
     Ok(gradus_core::text::prepare_text(&bytes)?.to_string())
-}
-
-fn create(path: &Path) -> Result<BufWriter<File>, Box<dyn std::error::Error>> {
-    Ok(BufWriter::new(File::create(path).map_err(|e| format!("{} cannot be written: {e}", path.display()))?))
 }

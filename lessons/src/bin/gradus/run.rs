@@ -1,6 +1,6 @@
 //! `gradus run`: a lesson's recipe without a browser, and its checks.
 
-use super::{Device, Outcome, open};
+use super::{Device, Outcome, open, output};
 use clap::ValueEnum;
 use gradus_core::model::{ModelFolder, Precision};
 use gradus_lessons::recipe::record::{Record, cut, thin};
@@ -68,12 +68,23 @@ pub(crate) fn run(args: Args) -> Outcome {
     };
     let mut models = args.from.as_deref().map_or_else(|| Ok(Models::default()), read_models)?;
     let patch = serde_json::from_str(&args.settings).map_err(|e| format!("--settings is no JSON: {e}"))?;
-    let mut terminal = Terminal::new(args.log.as_deref(), args.record.is_some())?;
     let lessons: Vec<Option<Lesson>> = match args.lesson.as_str() {
         "base" => vec![None],
         "all" => Lesson::ALL.map(Some).to_vec(),
         slug => vec![Lesson::ALL.into_iter().find(|l| l.slug() == slug)],
     };
+    if args.record.is_some() && !matches!(lessons[..], [Some(_)]) {
+        return Err(format!(
+            "--record keeps the run of one lesson, and `{}` is not one: run the lessons one by one, each with a file \
+             of its own",
+            args.lesson
+        )
+        .into());
+    }
+    args.out.as_deref().map_or(Ok(()), output::make_folder)?;
+    args.zips.as_deref().map_or(Ok(()), output::make_folder)?;
+    args.record.as_deref().map_or(Ok(()), output::check_file)?;
+    let mut terminal = Terminal::new(args.log.as_deref(), args.record.is_some())?;
     let mut failed = Vec::new();
     for lesson in lessons {
         let slug = lesson.map_or("base", Lesson::slug);
@@ -89,21 +100,6 @@ pub(crate) fn run(args: Args) -> Outcome {
         terminal.clear();
         let seconds = start.elapsed().as_secs_f64();
         failed.extend(outcomes.checks.iter().filter(|c| !c.passes()).map(|c| format!("{slug}/{}", c.name)));
-        if let (Some(file), Some(lesson)) = (&args.record, lesson) {
-            let record = Record {
-                lesson,
-                seed: args.seed,
-                size,
-                patch: patch.clone(),
-                device: name.clone(),
-                seconds,
-                timeline: std::mem::take(&mut terminal.timeline),
-                moments: thin(terminal.take()),
-                checks: outcomes.checks.clone(),
-                figures: cut(outcomes.figures.clone()),
-            };
-            serde_json::to_writer(BufWriter::new(File::create(file)?), &record)?;
-        }
         if args.json {
             let report = serde_json::json!({
                 "lesson": slug, "seed": args.seed, "size": size, "device": name, "seconds": seconds,
@@ -116,22 +112,43 @@ pub(crate) fn run(args: Args) -> Outcome {
                 println!("  {check}");
             }
         }
-    }
-    if let Some(out) = &args.out {
-        for (role, model) in models.iter() {
-            model.write_dir(out.join(role.slug()))?;
-        }
-    }
-    if let Some(zips) = &args.zips {
-        for (role, model) in models.iter() {
-            std::fs::write(
-                zips.join(role.slug()).with_extension("zip"),
-                model.to_small_zip(Precision::Bf16)?,
-            )?;
+        write_models(&models, &args)?;
+        // After the models: where a record was written anew, all was.
+        if let (Some(file), Some(lesson)) = (&args.record, lesson) {
+            let record = Record {
+                lesson,
+                seed: args.seed,
+                size,
+                patch: patch.clone(),
+                device: name,
+                seconds,
+                timeline: std::mem::take(&mut terminal.timeline),
+                moments: thin(terminal.take()),
+                checks: outcomes.checks,
+                figures: cut(outcomes.figures),
+            };
+            let mut out = output::create(file)?;
+            serde_json::to_writer(&mut out, &record)?;
+            out.flush().map_err(|e| output::unwritable(file, &e))?;
         }
     }
     terminal.finish()?;
     if failed.is_empty() { Ok(()) } else { Err(format!("checks that failed: {}", failed.join(", ")).into()) }
+}
+
+/// Writes the models that there are, as folders and as zips, where either is wanted.
+fn write_models(models: &Models, args: &Args) -> Outcome {
+    for (role, model) in models.iter() {
+        if let Some(out) = &args.out {
+            model.write_dir(out.join(role.slug()))?;
+        }
+        if let Some(zips) = &args.zips {
+            let path = zips.join(role.slug()).with_extension("zip");
+            let zip = model.to_small_zip(Precision::Bf16)?;
+            std::fs::write(&path, zip).map_err(|e| output::unwritable(&path, &e))?;
+        }
+    }
+    Ok(())
 }
 
 /// The models of a folder that holds model folders, or their zips, by the names of their roles.
@@ -168,8 +185,8 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn new(log: Option<&Path>, keep: bool) -> std::io::Result<Self> {
-        let log = log.map(File::create).transpose()?.map(BufWriter::new);
+    fn new(log: Option<&Path>, keep: bool) -> Result<Self, String> {
+        let log = log.map(output::create).transpose()?;
         let kept = keep.then(Vec::new);
         let (begun, timeline) = (Instant::now(), Vec::new());
         Ok(Self { log, kept, begun, timeline, stage: String::new(), last: String::new(), shown: begun })

@@ -1,7 +1,7 @@
 //! What lesson 2's figures must show.
 
 use super::{Figures, Run, strongest};
-use crate::check::{Check, Expected};
+use crate::check::{Check, Expected, SPREAD};
 use crate::recipe::Size;
 
 /// The checks of a run of this size. `faults`: how far probabilities are from summing to 1, and the largest
@@ -142,7 +142,7 @@ fn heads(figures: &Figures) -> Vec<Check> {
             previous,
             "",
             Expected::AtLeast(0.5),
-            "Olsson et al. 2022; 0.60 to 0.68 on 3 seeds",
+            &format!("Olsson et al. 2022; {SPREAD}"),
         ),
         Check::new(
             "induction-head",
@@ -150,7 +150,9 @@ fn heads(figures: &Figures) -> Vec<Check> {
             best.map_or(0.0, |h| h.induction),
             "",
             Expected::AtLeast(0.4),
-            "Olsson et al. 2022, prefix matching on dictionaries; even spread 0.02; 0.46 to 0.63 on 3 seeds",
+            &format!(
+                "Olsson et al. 2022, prefix matching on dictionaries; even shares would be 0.02; {SPREAD}"
+            ),
         ),
     ];
     let mut costs: Vec<f64> = figures.ablations.iter().map(|a| a.cost_of_meanings).collect();

@@ -212,6 +212,9 @@ pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<
     if settings.recall.0 == 0 || settings.recall.0 > 20 || 3 * settings.recall.0 + 2 > context {
         return Err(Error::Config(format!("{} lines do not fit the context", settings.recall.0)));
     }
+    if !(1..=48).contains(&settings.rnn_layers) {
+        return Err(Error::Config("give the recurrent network 1 to 48 layers (rnn_layers)".into()));
+    }
     course.stage("scores of random queries and keys").await?;
     let mut device = course.take_device()?;
     let widths = theory::widths(&mut *device, course.seed, &settings.widths).await?;

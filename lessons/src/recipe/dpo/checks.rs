@@ -1,13 +1,12 @@
 //! What lesson 7's runs must show, where their size suffices for it.
 
 use super::Figures;
-use crate::check::{Check, Expected};
+use crate::check::{Check, Expected, PROTOTYPE};
 use crate::recipe::Size;
 
 pub(super) fn checks(size: Size, figures: &Figures) -> Vec<Check> {
     let Figures { start, ppo, dpo, collapse, table, .. } = figures;
     let off = table[2].iter().zip(&table[3]).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-    let spread = "set from two seeds of a prototype in PyTorch; how often it holds here: docs/RESULTS.md";
     let mut checks = vec![
         Check::new(
             "first-loss",
@@ -45,7 +44,7 @@ pub(super) fn checks(size: Size, figures: &Figures) -> Vec<Check> {
             dpo.accuracy,
             "",
             Expected::AtLeast(0.75),
-            spread,
+            PROTOTYPE,
         ),
         Check::new(
             "validation-margin",
@@ -53,7 +52,7 @@ pub(super) fn checks(size: Size, figures: &Figures) -> Vec<Check> {
             dpo.margin,
             "",
             Expected::AtLeast(0.5),
-            spread,
+            PROTOTYPE,
         ),
         Check::new(
             "gold-gain",
@@ -61,7 +60,7 @@ pub(super) fn checks(size: Size, figures: &Figures) -> Vec<Check> {
             gold - start.sampled.gold,
             "",
             Expected::AtLeast(0.4),
-            spread,
+            PROTOTYPE,
         ),
         Check::new(
             "collapse",
@@ -69,7 +68,7 @@ pub(super) fn checks(size: Size, figures: &Figures) -> Vec<Check> {
             collapse.worth.sampled.gold - start.sampled.gold,
             "",
             Expected::AtMost(-0.2),
-            spread,
+            PROTOTYPE,
         ),
     ]);
     if let Some(ppo) = ppo {
@@ -79,7 +78,7 @@ pub(super) fn checks(size: Size, figures: &Figures) -> Vec<Check> {
             gold - ppo.sampled.gold,
             "",
             Expected::AtLeast(-0.3),
-            spread,
+            PROTOTYPE,
         ));
     }
     checks

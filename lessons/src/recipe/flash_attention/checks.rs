@@ -71,7 +71,7 @@ fn errors(figures: &Figures) -> Vec<Check> {
     let source = "f32 against f64 naive; the worst of 5 seeds, times three";
     let check = |name: &str, what, measured| {
         let bound = ERROR[usize::from(name.starts_with("naive"))];
-        Check::new(name, what, measured, "of the largest", Expected::AtMost(bound), source)
+        Check::new(name, what, measured, "of the largest number", Expected::AtMost(bound), source)
     };
     vec![
         check("flash-output-error", "largest error of O, tiled", worst(&|e| e.output[0])),

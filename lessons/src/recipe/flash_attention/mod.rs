@@ -9,11 +9,11 @@ mod checks;
 pub use bench::{Kernel, Shape};
 
 use super::{Course, Report, Size};
-use gradus_core::Result;
 use gradus_core::attention::memory::{Algorithm, Memory, planned};
 use gradus_core::attention::{Problem, Tiles, Traffic};
 use gradus_core::device::Device;
 use gradus_core::device::timer::Timing;
+use gradus_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// What is run.
@@ -167,9 +167,16 @@ pub struct Figures {
 /// Runs the lesson.
 ///
 /// # Errors
-/// Settings that do not fit the device ([`gradus_core::Error::Config`], naming the remedy), those of the
-/// device, and [`gradus_core::Error::Stopped`].
+/// Settings that do not fit the device ([`Error::Config`], naming the remedy), those of the device, and
+/// [`Error::Stopped`].
 pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<Figures>> {
+    let problems = settings.counted.iter().flat_map(|s| [s.problem.n, s.problem.d]);
+    let lists = [&settings.heads, &settings.planned, &settings.timed].into_iter().flatten().copied();
+    if problems.chain(lists).chain([settings.crossing, settings.d]).any(|size| size == 0) {
+        return Err(Error::Config(
+            "attention needs a row and a channel at least: give every N and d 1 or more".into(),
+        ));
+    }
     let mut device = course.take_device()?;
     let figures = figures(course, settings, &mut *device).await;
     course.put_back(device);

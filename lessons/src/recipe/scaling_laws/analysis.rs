@@ -1,7 +1,7 @@
 //! What the sweep says: the fit, its intervals, the prediction, the best use of a budget, the checks.
 
 use super::Measured;
-use crate::check::{Check, Expected};
+use crate::check::{Check, Expected, SPREAD};
 use crate::recipe::{Report, Size};
 use gradus_core::Result;
 use gradus_core::rng::{Rng, Stream};
@@ -90,6 +90,9 @@ pub struct Figures {
     pub huber: Fit,
     /// 95 % intervals of E, α and β.
     pub intervals: [Interval; 3],
+    /// Those of A and B. Runs kept by earlier versions lack them.
+    #[serde(default)]
+    pub factors: Option<[Interval; 2]>,
     /// The same fit with E known. Runs kept by earlier versions lack it.
     #[serde(default)]
     pub known_floor: Option<KnownFloor>,
@@ -225,6 +228,7 @@ impl Analysis {
             fit: self.free.fit,
             huber,
             intervals: [|l: &Law| l.e, |l: &Law| l.alpha, |l: &Law| l.beta].map(|of| self.free.interval(of)),
+            factors: Some([|l: &Law| l.a, |l: &Law| l.b].map(|of| self.free.interval(of))),
             known_floor: Some(KnownFloor {
                 fit: self.known.fit,
                 alpha: self.known.interval(|l| l.alpha),
@@ -263,8 +267,7 @@ impl Analysis {
         let least = all.iter().flat_map(|p| &p.kinds).map(|(_, x, se)| x / se).fold(f64::INFINITY, f64::min);
         let near = |tolerance| Expected::Near { value: 0.0, tolerance };
         let inside = f64::from(u8::from((prediction.low..=prediction.high).contains(&truth)));
-        let spread =
-            "seed 1 of this sweep and refits of two wider ones (docs/RESULTS.md); other sizes are guesses";
+        let spread = format!("{SPREAD}; sizes other than the lesson's are guesses");
         vec![
             Check::new(
                 "fitted-floor",
@@ -280,7 +283,7 @@ impl Analysis {
                 r2,
                 "",
                 Expected::AtLeast(bounds.r2),
-                spread,
+                &spread,
             ),
             Check::new(
                 "alpha",
@@ -288,7 +291,7 @@ impl Analysis {
                 known.alpha,
                 "",
                 Expected::Between(bounds.alpha.0, bounds.alpha.1),
-                spread,
+                &spread,
             ),
             Check::new(
                 "beta",
@@ -296,15 +299,15 @@ impl Analysis {
                 known.beta,
                 "",
                 Expected::Between(bounds.beta.0, bounds.beta.1),
-                spread,
+                &spread,
             ),
             Check::new(
                 "held-out-loss",
-                "predicted loss of the largest model, off the loss it then has",
+                "predicted loss of the largest model: how far off the loss it then had",
                 100.0 * (prediction.loss / truth - 1.0),
                 "%",
                 near(bounds.held_out),
-                spread,
+                &spread,
             ),
             Check::new(
                 "held-out-inside",
@@ -328,7 +331,7 @@ impl Analysis {
                 rises.count() as f64,
                 "",
                 Expected::Exactly(0.0),
-                spread,
+                &spread,
             ),
             Check::new(
                 "parameters-help",
@@ -336,7 +339,7 @@ impl Analysis {
                 rise,
                 "nats/token",
                 Expected::AtMost(bounds.rise),
-                spread,
+                &spread,
             ),
         ]
     }

@@ -1,7 +1,7 @@
 //! The runs of the sweep.
 
 use super::Settings;
-use crate::loader::world_material;
+use crate::loader::{check_context, world_material};
 use crate::material::WorldRows;
 use crate::recipe::Course;
 use crate::world::{Kind, Mix, Row};
@@ -56,6 +56,7 @@ impl Sweep {
                     .into(),
             ));
         }
+        check_context(settings.context)?;
         let world = WorldRows::held_out(Mix::PROSE, seed, settings.context);
         let rows: Vec<Row> = (0..settings.rows as u64).map(|i| world.row(i)).collect();
         let nats: f64 = rows.iter().flat_map(|r| &r.surprisal).map(|&s| f64::from(s)).sum();

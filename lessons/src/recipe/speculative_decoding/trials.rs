@@ -70,7 +70,7 @@ pub struct Clock {
     pub speculative: f64,
     /// Their quotient: below 1 the draft costs more than it saves.
     pub speed_up: f64,
-    /// c: seconds of a draft's call over seconds of a token of the target alone.
+    /// c: seconds of a token of the draft alone over those of the target alone.
     pub cost: f64,
     /// What the formula expects with this c and the trial's α.
     pub expected: f64,
@@ -91,7 +91,7 @@ pub struct Fit {
 pub(super) fn put(device: &mut dyn Device, name: &str, folder: &ModelFolder) -> Result<Params> {
     let params = Params::new(&folder.config);
     device.ensure(name, &Spec::float([params.len]))?;
-    device.write(name, 0, &Data::Float(params.flatten(&folder.tensors)))?;
+    device.write(name, 0, &Data::Float(params.flatten(&folder.tensors)?))?;
     Ok(params)
 }
 
@@ -179,16 +179,16 @@ fn greedy(settings: &Settings) -> SampleConfig {
     SampleConfig { max_tokens: settings.max_tokens, temperature: 0.0, ..SampleConfig::default() }
 }
 
-/// Seconds a token of the target alone: the median prompt's.
+/// Seconds a token of this model alone: the median prompt's.
 pub(super) async fn alone(
     course: &mut Course<'_>,
-    target: &ModelFolder,
+    model: &ModelFolder,
     prompts: &[Vec<u32>],
     settings: &Settings,
 ) -> Result<f64> {
     let mut device = course.take_device()?;
-    let (params, greedy) = (put(&mut *device, "params", target)?, greedy(settings));
-    let generator = Generator::new(&mut *device, &target.config, &params)?;
+    let (params, greedy) = (put(&mut *device, "params", model)?, greedy(settings));
+    let generator = Generator::new(&mut *device, &model.config, &params)?;
     // The first run is not timed: whatever is done once has then been done.
     generator.generate(&mut *device, &prompts[0], &greedy, None).await?;
     let mut seconds = Vec::new();
@@ -205,11 +205,13 @@ pub(super) async fn alone(
 }
 
 /// Times the target with the draft, prompt by prompt, beside `plain` seconds a token without; and keeps one story's
-/// rounds at T = 1 for each K.
+/// rounds at T = 1 for each K. A token of the draft alone takes `own` seconds: a call within a round is too short for a
+/// browser's clock.
 pub(super) async fn clock(
     course: &mut Course<'_>,
     target: &ModelFolder,
-    (draft, plain): (&Drafted, f64),
+    (draft, own): (&Drafted, f64),
+    plain: f64,
     trials: &[Trial],
     prompts: &[Vec<u32>],
     settings: &Settings,
@@ -238,10 +240,9 @@ pub(super) async fn clock(
         while let Some(round) = speculator.round(&mut *device, 0).await? {
             rounds.push(round);
         }
-        let cost = median(rounds.iter().map(|r| r.seconds[0] / proposals as f64 / plain).collect());
-        let own =
+        let trial =
             trials.iter().find(|t| t.draft == draft.name && t.proposals == proposals && t.temperature == 0.0);
-        let alpha = own.map_or(0.0, |t| t.acceptance);
+        let (alpha, cost) = (trial.map_or(0.0, |t| t.acceptance), own / plain);
         walks.push(Walk {
             draft: draft.name.clone(),
             parameters: draft.folder.config.parameters(),

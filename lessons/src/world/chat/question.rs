@@ -149,10 +149,15 @@ impl Question {
         subjects.into_iter().find(|s| s.asked() == words).map(Self::about)
     }
 
-    /// `n` questions of this split, a function of `seed`.
-    pub fn sample(n: usize, split: Split, seed: u32) -> Vec<Self> {
+    /// Questions of this split without end, a function of `seed`.
+    pub fn stream(split: Split, seed: u32) -> impl Iterator<Item = Self> {
         let mut rng = Rng::at(seed, Stream::Chat, 1 + split as u32);
-        (0..n).map(|_| Self::draw(split, &mut rng)).collect()
+        std::iter::repeat_with(move || Self::draw(split, &mut rng))
+    }
+
+    /// The first `n` of them.
+    pub fn sample(n: usize, split: Split, seed: u32) -> Vec<Self> {
+        Self::stream(split, seed).take(n).collect()
     }
 
     /// The true statement as the pretraining text would begin it, up to the word that matters, and that word:

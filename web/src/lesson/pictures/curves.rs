@@ -3,7 +3,7 @@
 use super::super::LessonStore;
 use super::super::chart::LineChart;
 use super::super::plot::{Axes, Picture, Series, Stroke};
-use super::super::state::State;
+use super::super::state::{Run, State};
 use leptos::prelude::*;
 use std::collections::BTreeSet;
 
@@ -14,6 +14,8 @@ pub(super) fn Curves(
     /// The metric that is shown first, where the recipe has it.
     #[prop(default = "loss")]
     first: &'static str,
+    /// A run's name as the lesson's other pictures have it.
+    label: fn(&Run) -> String,
     /// Only the runs before this one are shown.
     #[prop(optional, into)]
     before: Signal<Option<&'static str>>,
@@ -42,7 +44,7 @@ pub(super) fn Curves(
             let series = runs.filter_map(|(i, run)| {
                 let points: Vec<_> = run.metrics.get(&metric)?.iter().map(|(x, y)| (*x as f64, *y)).collect();
                 let stroke = if points.len() < 3 { Stroke::Dots } else { Stroke::Solid };
-                Some(Series { name: run.name.clone(), points, stroke, color: i + 1 })
+                Some(Series { name: label(run), points, stroke, color: i + 1 })
             });
             Picture { series: series.collect(), levels: Vec::new() }
         })

@@ -83,15 +83,15 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
     view! {
         <Weights store />
         <section class="card" aria-labelledby="sft-loss" data-live="true">
-            <header><h2 id="sft-loss">"The loss that is minimised"</h2><small>"four ways, means over steps"</small></header>
-            <LineChart title="The loss that is minimised" picture=loss
+            <header><h2 id="sft-loss">"The loss on the pairs"</h2><small>"four ways, means over steps"</small></header>
+            <LineChart title="The loss on the pairs" picture=loss
                 axes=Axes { x: "step", y: "loss on the tokens that bear it, nats a token", log_x: false, log_y: true } />
-            <p class="note">"Not masked bears loss on the questions’ tokens too. Which question will be asked cannot be foreseen: that curve must stay higher, and says nothing of the answers."</p>
+            <p class="note">"Not masked bears loss on the questions’ tokens too. Which question will be asked cannot be foreseen: that curve must stay higher, and says nothing of the answers. With replay, the loss on the replayed rows is minimised too; this curve leaves it out."</p>
         </section>
         <Answers figures />
         <Forgetting figures />
         <FullOrLora figures />
-        <Curves store />
+        <Curves store label=|run| label(&run.name).into() />
     }
 }
 

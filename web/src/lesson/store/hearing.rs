@@ -29,6 +29,11 @@ impl LessonStore {
             // The moments that it belongs to come next.
             FromCourse::Meter(_) => self.state.update_untracked(|s| s.apply(&message)),
             FromCourse::Done { .. } => spawn_local(self.finish(message, zips)),
+            FromCourse::Failed { .. } => {
+                // A run that still waited for its models is given up with the rest.
+                self.inner.update_value(|i| i.outbox.clear());
+                self.state.update(|s| s.apply(&message));
+            }
             _ => self.state.update(|s| s.apply(&message)),
         }
     }

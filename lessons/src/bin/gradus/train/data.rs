@@ -35,6 +35,8 @@ pub(super) fn read(
     }
     let text = std::fs::read(path).map_err(|e| format!("{file} cannot be read: {e}"))?;
     let text = String::from_utf8(text).map_err(|_| format!("{file} is not UTF-8: save it as UTF-8"))?;
+    // Some editors begin UTF-8 with a byte-order mark.
+    let text = text.strip_prefix('\u{FEFF}').unwrap_or(&text);
     let mut lines = Vec::new();
     for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let number = i + 1;

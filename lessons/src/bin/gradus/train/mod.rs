@@ -3,13 +3,13 @@
 mod data;
 mod ppo;
 
-use super::{Device, Outcome, open};
-use clap::{Subcommand, ValueEnum};
+use super::{Device, Outcome, ScheduleArg, open, output};
+use clap::Subcommand;
 use data::Line;
 use gradus_core::generate::{Judge, JudgeShape};
 use gradus_core::model::{Lora, ModelFolder, Params};
 use gradus_core::objective::dpo;
-use gradus_core::protocol::{Schedule, TrainConfig};
+use gradus_core::protocol::TrainConfig;
 use gradus_core::rng::{Rng, Stream};
 use gradus_core::train::{Example, Objective, Reference, Tuner, Tuning, sft_step};
 use serde_json::{Map, Value, json};
@@ -149,11 +149,7 @@ impl Common {
             accumulate: 1,
             lr: self.lr.unwrap_or(lr),
             warmup: self.warmup,
-            schedule: match self.lr_schedule {
-                ScheduleArg::Constant => Schedule::Constant,
-                ScheduleArg::Cosine => Schedule::Cosine,
-                ScheduleArg::Linear => Schedule::Linear,
-            },
+            schedule: self.lr_schedule.into(),
             beta1: self.beta1,
             beta2: self.beta2,
             eps: self.eps,
@@ -164,19 +160,11 @@ impl Common {
         }
     }
 
-    /// The file of one JSON object a step, if one was asked for.
-    fn log(&self) -> Result<Option<BufWriter<File>>, String> {
-        let Some(path) = &self.log else { return Ok(None) };
-        let made = File::create(path).map_err(|e| format!("{} cannot be written: {e}", path.display()))?;
-        Ok(Some(BufWriter::new(made)))
+    /// Makes sure that the model can be written, and opens the file of one JSON object a step, if one was asked for.
+    fn outputs(&self) -> Result<Option<BufWriter<File>>, String> {
+        self.out.as_deref().map_or(Ok(()), output::make_folder)?;
+        self.log.as_deref().map(output::create).transpose()
     }
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum ScheduleArg {
-    Constant,
-    Cosine,
-    Linear,
 }
 
 /// What distinguishes the kinds.
@@ -235,10 +223,10 @@ async fn train(args: &Common, job: &Job) -> Outcome {
     let name = device.name();
     let mut tuner = Tuner::new(device, &folder.config, &tuning)?;
     tuner.open(&folder, args.seed)?;
+    let mut log = args.outputs()?;
     if let Objective::Dpo { .. } = job.objective {
         reference(&mut tuner, &mut groups, rows, context).await?;
     }
-    let mut log = args.log()?;
     let start = std::time::Instant::now();
     let mut order = Order::new(groups.len(), !args.no_shuffle, args.seed);
     let mut last = Value::Null;

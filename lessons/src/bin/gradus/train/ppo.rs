@@ -112,7 +112,7 @@ pub(super) async fn train(args: &Args) -> Outcome {
     let device = open(common.device, &policy.config, common.batch)?;
     let name = device.name();
     let mut ppo = Ppo::new(device, &policy, &reward, &config, common.seed)?;
-    let mut log = common.log()?;
+    let mut log = common.outputs()?;
     let start = std::time::Instant::now();
     let mut order = Order::new(lines.len(), !common.no_shuffle, common.seed);
     let mut last = Value::Null;

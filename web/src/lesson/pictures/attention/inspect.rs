@@ -94,7 +94,7 @@ pub(super) fn Inspector(store: LessonStore, figures: Shown<Figures>) -> impl Int
         if typed.get() {
             "Press “Look inside”: every head’s map of your text will stand here."
         } else {
-            "After the run: the map of every head, at eight moments of the training."
+            "After the run: the map of every head, at several moments of the training."
         }
     };
     view! {

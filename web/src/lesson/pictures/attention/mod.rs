@@ -60,7 +60,7 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
         <Recall figures />
         <Ablations figures />
         <Root figures />
-        <Curves store />
+        <Curves store label=|run| label(&run.name).into() />
     }
 }
 
@@ -134,7 +134,7 @@ fn Recall(figures: Shown<Figures>) -> impl IntoView {
                     ])
                 };
                 let columns =
-                    ["network", "parameters", "loss, nats a token", "steps one after the other", "time a step"];
+                    ["network", "parameters", "loss, nats a token", "layers in line for 64 tokens", "time of a training step"];
                 table("The networks", "", &columns, f.runs.iter().map(row).collect())
             })}
         </Card>
@@ -155,7 +155,7 @@ fn label(name: &str) -> &str {
 fn Ablations(figures: Shown<Figures>) -> impl IntoView {
     view! {
         <Card title="Cut a head out" aside="loss without it, nats a token more">
-            {or_waiting(figures, "After the run: what each head is worth, on all text, on lines sung before, and on meanings that a dictionary gave before.", |f| {
+            {or_waiting(figures, "After the run: what each head is worth, on all text, on words sung before, and on meanings that a dictionary gave before.", |f| {
                 let most = f.ablations.iter().map(|a| a.cost.max(a.cost_of_repeats).max(a.cost_of_meanings)).fold(1e-6, f64::max);
                 let rows = f.ablations.iter().map(|a| {
                     let costs = [a.cost, a.cost_of_repeats, a.cost_of_meanings].into_iter().enumerate().map(|(i, cost)| {
@@ -167,7 +167,7 @@ fn Ablations(figures: Shown<Figures>) -> impl IntoView {
                     });
                     view! { <li><span class="name">{format!("layer {}, head {}", a.layer + 1, a.head + 1)}</span>{costs.collect_view()}</li> }
                 }).collect_view();
-                let key = ["all text", "lines sung before", "meanings given before"].into_iter().enumerate().map(|(i, name)| {
+                let key = ["all text", "words sung before", "meanings given before"].into_iter().enumerate().map(|(i, name)| {
                     view! { <i style=format!("background: var(--s{})", i + 1)></i>{name} }
                 });
                 view! {

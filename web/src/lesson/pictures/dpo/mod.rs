@@ -94,7 +94,7 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
         </Card>
         <beside::BesidePpo store figures />
         <Beside figures />
-        <Curves store />
+        <Curves store label=|run| label(&run.name).into() />
     }
 }
 
@@ -156,6 +156,15 @@ fn ClosedForm(figures: Shown<Figures>) -> impl IntoView {
                 None => view! { <p class="empty">"After the run: a reference, rewards, and the policy that is best for them."</p> }.into_any(),
             }}
         </Card>
+    }
+}
+
+/// A run's name as a learner reads it.
+fn label(run: &str) -> &str {
+    match run {
+        "dpo" => FIRST,
+        "collapse" => SECOND,
+        run => run,
     }
 }
 

@@ -73,7 +73,7 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
         </Card>
         <Unchanged figures />
         <free::FreeText store />
-        <Curves store />
+        <Curves store label=|run| label(&run.name).into() />
     }
 }
 
@@ -110,14 +110,24 @@ fn watch(state: &State, metric: &'static str) -> Picture {
     Picture::begun(series).beside(levels)
 }
 
-/// Between which looks the loss fell most, as the step in their middle; none if nowhere by a fifth of a nat and a
-/// tenth of where it began.
-fn change(curve: &[(u64, f64)]) -> Option<f64> {
-    let first = curve.first()?.1;
+/// Between which looks the curve fell most, as the step in their middle, and by how much.
+fn steepest(curve: impl Iterator<Item = (u64, f64)>) -> Option<(f64, f64)> {
+    let points: Vec<_> = curve.collect();
     // What falls at the very start is the first learning of all, not the change.
-    let falls = curve.windows(2).skip(1).map(|w| (w[0].1 - w[1].1, (w[0].0 + w[1].0) as f64 / 2.0));
-    let (fall, step) = falls.max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (fall > 0.2 && fall > 0.1 * first).then_some(step)
+    let falls = points.windows(2).skip(1).map(|w| ((w[0].0 + w[1].0) as f64 / 2.0, w[0].1 - w[1].1));
+    falls.max_by(|a, b| a.1.total_cmp(&b.1))
+}
+
+/// Where the loss fell most; none if nowhere by a fifth of a nat and a tenth of where it began.
+fn change(curve: &[(u64, f64)]) -> Option<f64> {
+    let (step, fall) = steepest(curve.iter().copied())?;
+    (fall > 0.2 && fall > 0.1 * curve.first()?.1).then_some(step)
+}
+
+/// Where a head's score rose most; none if nowhere by a fiftieth.
+fn rise(curve: &[(u64, f64)]) -> Option<f64> {
+    let (step, rise) = steepest(curve.iter().map(|(step, score)| (*step, -score)))?;
+    (rise > 0.02).then_some(step)
 }
 
 /// The change in words.
@@ -127,16 +137,11 @@ fn told(state: &State) -> String {
     let runs = runs.filter(|r| state.curve(&r.name, "song_excess").len() > 4);
     let said = runs.map(|run| match change(state.curve(&run.name, "song_excess")) {
         Some(step) => {
-            let score = |after: bool| {
-                let curve = state.curve(&run.name, "induction");
-                let near = |p: &&(u64, f64)| if after { p.0 as f64 > step } else { (p.0 as f64) < step };
-                if after { curve.iter().find(near) } else { curve.iter().rfind(near) }.map(|p| p.1)
-            };
-            let heads = score(false).zip(score(true));
-            let heads = heads.map_or(String::new(), |(a, b)| {
-                format!(", while its best head’s score went from {a:.2} to {b:.2}")
+            let heads = rise(state.curve(&run.name, "induction"));
+            let heads = heads.map_or("its best head’s score does not rise".into(), |step| {
+                format!("its best head’s score rises most near step {step:.0}")
             });
-            format!("{}: the steepest fall is near step {step:.0}{heads}.", label(&run.name))
+            format!("{}: the loss falls most near step {step:.0}, {heads}.", label(&run.name))
         }
         None => format!("{}: no sudden fall.", label(&run.name)),
     });
@@ -230,5 +235,7 @@ mod tests {
         let creeping: Vec<_> = (1..20).map(|i| (100 * i, 1.5 - 0.02 * i as f64)).collect();
         assert_eq!(change(&creeping), None);
         assert_eq!(change(&[]), None);
+        assert_eq!(rise(&[(100, 0.03), (200, 0.02), (300, 0.04), (400, 0.3), (500, 0.4)]), Some(350.0));
+        assert_eq!(rise(&[(100, 0.02), (200, 0.02), (300, 0.03), (400, 0.02)]), None);
     }
 }

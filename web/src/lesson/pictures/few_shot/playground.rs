@@ -34,11 +34,7 @@ pub(super) fn Playground(store: LessonStore) -> impl IntoView {
     let (items, seed, index) = (RwSignal::new(3_usize), RwSignal::new(1_u32), RwSignal::new(0_usize));
     let answer = RwSignal::new(None::<ShotsAnswer>);
     let (asking, wrong) = (RwSignal::new(false), RwSignal::new(None::<String>));
-    let ask = move || {
-        if asking.get_untracked() {
-            return;
-        }
-        asking.set(true);
+    let chosen = move || {
         let ask = Shots {
             task: task.get_untracked(),
             shots: SHOTS.to_vec(),
@@ -46,14 +42,30 @@ pub(super) fn Playground(store: LessonStore) -> impl IntoView {
             seed: seed.get_untracked(),
             top: 6,
         };
-        let who = role.get_untracked();
+        (role.get_untracked(), ask)
+    };
+    let ask = move || {
+        if asking.get_untracked() {
+            return;
+        }
+        asking.set(true);
+        wrong.set(None);
         spawn_local(async move {
-            match store.ask_shots(who, ask).await {
-                Ok(found) => {
-                    wrong.set(None);
-                    answer.set(Some(found));
+            loop {
+                let (who, ask) = chosen();
+                let found = store.ask_shots(who, ask.clone()).await;
+                // Another choice was made meanwhile: what is shown has to be its answer.
+                if chosen() != (who, ask) {
+                    continue;
                 }
-                Err(why) => wrong.set(Some(sentence(&why))),
+                match found {
+                    Ok(found) => answer.set(Some(found)),
+                    Err(why) => {
+                        answer.set(None);
+                        wrong.set(Some(sentence(&why)));
+                    }
+                }
+                break;
             }
             asking.set(false);
         });
@@ -177,11 +189,14 @@ fn Grades(store: LessonStore, task: RwSignal<Task>, items: RwSignal<usize>) -> i
         task.track();
         items.track();
         curves.set(Vec::new());
+        wrong.set(None);
     });
+    let chosen = move || (task.get_untracked(), items.get_untracked());
     let grade = move |_| {
         asking.set(true);
         curves.set(Vec::new());
-        let (task, items) = (task.get_untracked(), items.get_untracked());
+        wrong.set(None);
+        let (task, items) = chosen();
         spawn_local(async move {
             let roles: Vec<Role> = store.models.with_untracked(|m| m.keys().copied().collect());
             for role in roles.into_iter().filter(|r| [Role::Base, Role::Sft, Role::Draft].contains(r)) {
@@ -194,7 +209,11 @@ fn Grades(store: LessonStore, task: RwSignal<Task>, items: RwSignal<usize>) -> i
                         rows: store.ask_grade(role, ask).await?,
                     })
                 };
-                match found.await {
+                let found = found.await;
+                if chosen() != (task, items) {
+                    break;
+                }
+                match found {
                     Ok(curve) => curves.update(|c| c.push(curve)),
                     Err(why) => wrong.set(Some(sentence(&why))),
                 }

@@ -115,7 +115,7 @@ fn Memory(figures: Shown<Figures>) -> impl IntoView {
         }
     });
     view! {
-        <Card title="Memory: a square against a line" aside="planned by the engine, beside inputs and results">
+        <Card title="Memory: a square against a line" aside="planned by the engine: results and what the algorithm keeps, without inputs">
             <LineChart title="Memory: a square against a line" picture
                 empty="After the run: the bytes that both plans need."
                 axes=Axes { x: "N, tokens", y: "memory, KiB", log_x: true, log_y: true } />

@@ -269,7 +269,7 @@ fn forward_row(walk: &Walk, index: usize, step: &Step) -> impl IntoView + use<> 
     let sum = step.l[row];
     let o: Vec<f64> = step.o[row * d..][..d].iter().map(|o| if sum > 0.0 { o / sum } else { 0.0 }).collect();
     view! {
-        <h3>{format!("Query {}, before and after", step.queries.start + row)}</h3>
+        <h3>{format!("Query {}, before and after", step.queries.start + row + 1)}</h3>
         <table class="mono">
             <tbody>
                 <tr><th scope="row">"m, largest score so far"</th><td>{old(m)}</td><td><b>{show(m(step, row))}</b></td></tr>
@@ -314,7 +314,7 @@ fn backward_row(walk: &Walk, visit: &Visit, step: &GradStep) -> impl IntoView + 
         }
     };
     view! {
-        <h3>{format!("{} {}, this tile", if keys { "Key" } else { "Query" }, step.held.start + row)}</h3>
+        <h3>{format!("{} {}, this tile", if keys { "Key" } else { "Query" }, step.held.start + row + 1)}</h3>
         <table class="mono">
             <tbody>
                 <tr><th scope="row">"largest share, e^(s − m − ln ℓ)"</th><td><b>{show(share)}</b></td></tr>

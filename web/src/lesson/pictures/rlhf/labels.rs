@@ -6,9 +6,11 @@ use super::super::parts::{Shown, words};
 use gradus_lessons::recipe::labels::Comparison;
 use gradus_lessons::recipe::rlhf::{Figures, Judge};
 use leptos::{ev, prelude::*};
+use wasm_bindgen::JsCast;
+use web_sys::Element;
 
 /// Where the choices are kept in this browser.
-const KEPT: &str = "gradus-labels";
+const KEPT: &str = "gradus.labels";
 /// How often each choice may be put among the pairs.
 const WEIGHTS: [usize; 4] = [1, 25, 100, 400];
 
@@ -49,10 +51,13 @@ pub(super) fn Labelling(store: LessonStore, figures: Shown<Figures>) -> impl Int
         labels.update(Labels::undo);
         at.set(None);
     };
-    let keys = move |event: ev::KeyboardEvent| match event.key().as_str() {
-        "1" | "a" => choose(0),
-        "2" | "b" => choose(1),
-        _ => {}
+    let keys = move |event: ev::KeyboardEvent| {
+        let shortcut = event.ctrl_key() || event.meta_key() || event.alt_key();
+        let target = event.target().and_then(|t| t.dyn_into::<Element>().ok());
+        let field = target.is_some_and(|e| e.matches("select, input, textarea").unwrap_or(false));
+        if let Some(preferred) = chosen_by(&event.key(), shortcut, field) {
+            choose(preferred);
+        }
     };
     let count = move || pairs.with(Vec::len);
     let done = move || pairs.with(|p| labels.with(|l| p.iter().filter(|p| l.of(p).is_some()).count()));
@@ -84,6 +89,16 @@ pub(super) fn Labelling(store: LessonStore, figures: Shown<Figures>) -> impl Int
                 <Use labels figures />
             </Show>
         </section>
+    }
+}
+
+/// Which answer a key chooses, unless it is the browser's (a shortcut) or that of the field in which it is typed.
+fn chosen_by(key: &str, shortcut: bool, field: bool) -> Option<usize> {
+    match key {
+        _ if shortcut || field => None,
+        "1" | "a" => Some(0),
+        "2" | "b" => Some(1),
+        _ => None,
     }
 }
 
@@ -212,5 +227,24 @@ fn Use(labels: RwSignal<Labels>, figures: Shown<Figures>) -> impl IntoView {
         </div>
         <p class="note" data-testid="label-use">{next}</p>
         {move || last().map(|text| view! { <p class="note" data-testid="label-used">{text}</p> })}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_forgotten_with_everything_else() {
+        assert!(KEPT.starts_with(crate::widgets::OURS));
+    }
+
+    #[test]
+    fn keys_choose_only_where_they_mean_nothing_else() {
+        assert_eq!(
+            ["1", "a", "2", "b", "c"].map(|key| chosen_by(key, false, false)),
+            [Some(0), Some(0), Some(1), Some(1), None]
+        );
+        assert_eq!((chosen_by("a", true, false), chosen_by("1", false, true)), (None, None));
     }
 }

@@ -154,7 +154,7 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
                 }
             })}
         </Card>
-        <Curves store first="objective/rlhf_reward" />
+        <Curves store label=|run| label(&run.name).into() first="objective/rlhf_reward" />
     }
 }
 
@@ -172,6 +172,19 @@ fn readings(f: &Figures) -> String {
         );
     }
     typeset(&said)
+}
+
+/// A run's name as a learner reads it.
+fn label(run: &str) -> &str {
+    match run {
+        "rl-start" => "the start",
+        "reward" => "reward model",
+        "reward-biased" => "reward model, planted bias",
+        "ppo" => "with charge",
+        "ppo-hacked" => "without charge",
+        "ppo-biased" => "planted bias",
+        run => run,
+    }
 }
 
 /// Gold reward against the distance travelled, and Gao's form.
@@ -210,7 +223,7 @@ fn Turn(figures: Shown<Figures>) -> impl IntoView {
         <Card title="Gold against distance" aside="gold reward gained against the distance from the reference">
             <LineChart title="Gold against distance" picture
                 empty="After the run: the true reward against √KL, with the form of Gao et al. 2022."
-                axes=Axes { x: "distance d = √KL, KL in nats an answer", y: "gold reward, less the mean of the run’s first five iterations", log_x: false, log_y: false } />
+                axes=Axes { x: "distance d = √KL, KL in nats an answer", y: "gold reward, less the mean of the first five iterations without charge", log_x: false, log_y: false } />
             {or_waiting(figures, "", |f| view! { <p class="note">{typeset(&format!("A dot is an iteration. Gao’s form, fitted to means of five iterations of the run without a charge, explains {:.0}\u{a0}% of their variance (a {:.2}, b {:.2}).", 100.0 * f.gao.r2, f.gao.alpha, f.gao.beta))}</p> })}
         </Card>
     }

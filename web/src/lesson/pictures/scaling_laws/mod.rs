@@ -8,11 +8,11 @@ use super::super::LessonStore;
 use super::super::chart::LineChart;
 use super::super::knob::{Control, Knob, Numbers};
 use super::super::plot::{Axes, Level, Picture, Series, Stroke};
-use super::super::state::State;
+use super::super::state::{Run, State};
 use super::curves::Curves;
 use super::parts::{Card, Shown, or_waiting};
 use super::table::table;
-use crate::format::typeset;
+use crate::format::{short, typeset};
 use gradus_core::scaling::{EPOCH, HOFFMANN, Interval, Law};
 use gradus_lessons::check::Number;
 use gradus_lessons::recipe::Role;
@@ -84,7 +84,7 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
         <held::Held figures open />
         <budgets::Budgets figures open />
         <planner::Planner figures />
-        <Curves store before=Signal::derive(move || (!open.get()).then_some(FORETOLD)) />
+        <Curves store label=size before=Signal::derive(move || (!open.get()).then_some(FORETOLD)) />
     }
 }
 
@@ -107,12 +107,15 @@ fn curves(state: &State, all: bool) -> Picture {
             let mean = |c: &[(u64, f64)]| c.iter().map(|p| p.1).sum::<f64>() / c.len() as f64;
             training.chunks(20).filter_map(|c| Some((at(c.last()?.0)?, mean(c)))).collect()
         };
-        let size = state.curve(&run.name, "num_parameters").last().map(|p| p.1);
-        let name =
-            size.map_or_else(|| format!("width {}", run.name.trim_start_matches('d')), crate::format::short);
-        Series { name, points, stroke: Stroke::Joined, color: i + 1 }
+        Series { name: size(run), points, stroke: Stroke::Joined, color: i + 1 }
     });
     Picture { series: series.collect(), levels: Vec::new() }
+}
+
+/// A model by the number of its parameters, or by its width where that is not known yet.
+fn size(run: &Run) -> String {
+    let parameters = run.metrics.get("num_parameters").and_then(|of| of.last());
+    parameters.map_or_else(|| format!("width {}", run.name.trim_start_matches('d')), |p| short(p.1))
 }
 
 #[component]
@@ -123,17 +126,17 @@ fn Fit(figures: Shown<Figures>) -> impl IntoView {
                 // Below a millionth of a nat the fit has found no floor at all.
                 let number = |x: f64| typeset(&Number(if x.abs() < 1e-6 { 0.0 } else { x }).to_string());
                 let interval = |i: usize| format!("{} … {}", number(f.intervals[i].low), number(f.intervals[i].high));
-                let law = |name: &str, l: &Law, intervals: Option<[String; 3]>| {
-                    let [e, alpha, beta] = intervals.unwrap_or_default();
+                let factor = |i: usize| f.factors.map_or(String::new(), |of| format!("{} … {}", number(of[i].low), number(of[i].high)));
+                let law = |name: &str, l: &Law, intervals: Option<[String; 5]>| {
+                    let [e, a, b, alpha, beta] = intervals.unwrap_or_default();
                     let cell = |v: f64, interval: String| view! { {Number(v).to_string()}<small>{interval}</small> }.into_any();
-                    let none = String::new;
-                    vec![name.to_owned().into_any(), cell(l.e, e), cell(l.a, none()), cell(l.b, none()), cell(l.alpha, alpha), cell(l.beta, beta)]
+                    vec![name.to_owned().into_any(), cell(l.e, e), cell(l.a, a), cell(l.b, b), cell(l.alpha, alpha), cell(l.beta, beta)]
                 };
                 let known = f.known_floor.map(|k| {
                     let wide = |i: Interval| format!("{} … {}", Number(i.low), Number(i.high));
-                    law("yours, E known", &k.fit.law, Some([String::new(), wide(k.alpha), wide(k.beta)]))
+                    law("yours, E known", &k.fit.law, Some([String::new(), String::new(), String::new(), wide(k.alpha), wide(k.beta)]))
                 });
-                let mut rows = vec![law("yours, least squares", &f.fit.law, Some([interval(0), interval(1), interval(2)]))];
+                let mut rows = vec![law("yours, least squares", &f.fit.law, Some([interval(0), factor(0), factor(1), interval(1), interval(2)]))];
                 rows.extend(known);
                 rows.extend([
                     law("yours, Huber", &f.huber.law, None),

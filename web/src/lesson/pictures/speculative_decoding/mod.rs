@@ -71,7 +71,18 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
         <PerCall figures />
         <Clock figures />
         <Law figures />
-        <Curves store />
+        <Curves store label=|run| label(&run.name) />
+    }
+}
+
+/// A run's name as a learner reads it: `1x16-t0` is 1x16, greedy.
+fn label(run: &str) -> String {
+    match (run.split_once('-'), run.strip_suffix("-t0"), run.strip_suffix("-t1")) {
+        (_, Some(draft), _) => format!("{draft}, greedy"),
+        (_, _, Some(draft)) => format!("{draft}, temperature 1"),
+        (Some(("draft", draft)), ..) => format!("{draft}, training"),
+        (Some(("clock", draft)), ..) => format!("{draft}, the clock"),
+        _ => run.into(),
     }
 }
 
@@ -205,7 +216,7 @@ fn Clock(figures: Shown<Figures>) -> impl IntoView {
                 let columns = ["draft", "a token alone", "with draft", "c measured", "speed-up", "verdict"];
                 view! {
                     {table("Times", "mono", &columns, f.clock.iter().map(row).collect())}
-                    <p class="note">"c is the time of one call of the draft over that of one token of the target alone. The formula takes this c and assumes that checking K + 1 tokens costs as much as writing one. Below 1 the draft costs more than it saves."</p>
+                    <p class="note">"c is the time of one token of the draft alone over that of one token of the target alone. The formula takes this c and assumes that checking K + 1 tokens costs as much as writing one. Below 1 the draft costs more than it saves."</p>
                 }
             })}
         </Card>
