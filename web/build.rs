@@ -1,4 +1,4 @@
-//! Stamps both binaries with one build id: a hash of everything they are built from. The page and the
+//! Stamps all binaries with one build id: a hash of everything they are built from. A page and the
 //! worker compare it when they meet, so a cached worker of another build is refused, not misread.
 
 use std::{
@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What the two binaries are made of, seen from this package.
+/// What the binaries are made of, seen from this package.
 const INPUTS: [&str; 6] =
     ["src", "../core/src", "../lessons", "../shaders", "../Cargo.toml", "../Cargo.lock"];
 

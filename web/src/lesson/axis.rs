@@ -59,8 +59,13 @@ pub(super) fn marks((low, high): (f64, f64), log: bool, room: usize, least: f64)
     steps((low, high), false, room, least)
 }
 
-/// Marks in equal steps, between two bent ends.
-fn steps((low, high): (f64, f64), log: bool, room: usize, least: f64) -> Vec<(f64, String)> {
+/// Marks in equal steps, between two bent ends: two at least, where a step of half the size has them.
+fn steps(range: (f64, f64), log: bool, room: usize, least: f64) -> Vec<(f64, String)> {
+    let marks = equal(range, log, room, least);
+    if marks.len() < 2 { equal(range, log, 2 * room, least) } else { marks }
+}
+
+fn equal((low, high): (f64, f64), log: bool, room: usize, least: f64) -> Vec<(f64, String)> {
     // On a bent axis equal steps crowd together towards its end.
     let gap = if log { 0.7 * (high - low) / room.max(1) as f64 } else { 0.0 };
     let (low, high) = if log { (10_f64.powf(low), 10_f64.powf(high)) } else { (low, high) };
@@ -113,6 +118,7 @@ mod tests {
         assert_eq!(texts((3.0, 6.0), true, 4), ["1000", "10k", "100k", "1M"]);
         assert_eq!(texts((0.0, 0.4), true, 4), ["1.0", "1.5", "2.0", "2.5"]);
         assert_eq!(texts((10.0, 10.35), true, 4), ["1.0·10¹⁰", "1.5·10¹⁰", "2.0·10¹⁰"]);
+        assert_eq!(texts((1.0, 800.0), false, 2), ["200", "400", "600", "800"], "one mark is no scale");
         assert_eq!(texts((9.0, 12.0), true, 4), ["1·10⁹", "1·10¹⁰", "1·10¹¹", "1·10¹²"]);
     }
 

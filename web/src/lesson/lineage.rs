@@ -294,7 +294,7 @@ fn command(lesson: Lesson) -> Option<(Role, &'static str, &'static str)> {
     Some(match lesson {
         Lesson::Sft => (
             Role::Base,
-            "trl sft --model_name_or_path ./gradus-base \\\n  --dataset_name ./pairs --learning_rate 1.5e-3 \\\n  --completion_only_loss true --output_dir ./sft",
+            "trl sft --model_name_or_path ./gradus-base \\\n  --dataset_name ./pairs --learning_rate 7e-4 \\\n  --completion_only_loss true --output_dir ./sft",
             "Save the data into a folder “pairs”: one object a line, {\"prompt\": …, \"completion\": …}.",
         ),
         Lesson::Rlhf => (

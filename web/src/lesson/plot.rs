@@ -137,10 +137,12 @@ pub(super) fn ranges(picture: &Picture, axes: Axes) -> Option<[(f64, f64); 2]> {
     let x = span(&mut points().filter(fits).map(|p| bend(p.0, axes.log_x)))?;
     let levels = picture.levels.iter().map(|l| bend(l.value, axes.log_y));
     let y = span(&mut points().filter(fits).map(|p| bend(p.1, axes.log_y)).chain(levels))?;
+    // Of shares that are all 0, the axis says what they are shares of.
+    let nothing = if axes.y.ends_with('%') { 100.0 } else { 1.0 };
     let pad = |(low, high): (f64, f64), part: f64, log: bool| {
         // One value only: nothing, or nearly nothing, stands on the axis.
         match (low, high) {
-            (0.0, 0.0) if !log => (0.0, 1.0),
+            (0.0, 0.0) if !log => (0.0, nothing),
             _ if high > low => (low - (high - low) * part, high + (high - low) * part),
             _ if log => (low - 0.5, high + 0.5),
             _ => (low - low.abs() * 0.5, high + high.abs() * 0.5),
@@ -266,7 +268,8 @@ pub(super) fn draw(
         for &point in dots {
             area.draw(&Circle::new(point, px(3.2), ShapeStyle::from(color).filled()))?;
         }
-        if !series.upright() {
+        // A name that stood far from its curve would be taken for that of another.
+        if !series.upright() && end.0 >= right - px(40.0) {
             ends.push((series, end, color));
         }
         drawn.push(path());
@@ -276,15 +279,17 @@ pub(super) fn draw(
         let y = at_y(bend(level.value, axes.log_y));
         let style = text(if level.limit { palette.limit } else { palette.ink }, HPos::Left, VPos::Top);
         let (wide, high) = area.estimate_text_size(&level.name, &style)?;
-        let under = y < top + px(20.0);
-        let top = if under { y + px(4.0) } else { y - px(3.0) - high as i32 };
-        let ground = |x: i32| [(x - px(3.0), top - px(1.0)), (x + wide as i32 + px(3.0), top + high as i32)];
-        // At the left, or where further to the right it hides less of the curves.
+        let ground =
+            |(x, y): (i32, i32)| [(x - px(3.0), y - px(1.0)), (x + wide as i32 + px(3.0), y + high as i32)];
+        // Above the line at the left, or where further to the right, or below it, it hides less of the curves.
+        let (above, below) = (y - px(3.0) - high as i32, y + px(4.0));
+        let sides = [(above, above >= top), (below, below + high as i32 <= bottom)];
+        let sides = sides.into_iter().filter_map(|(y, fits)| fits.then_some(y));
         let (first, last) = (left + px(8.0), right - wide as i32 - px(8.0));
-        let places = (0..=4).map(|i| first + (last - first) * i / 4);
-        let hidden = |x: &i32| drawn.iter().map(|points| within(points, ground(*x))).sum::<usize>();
-        let at = (places.min_by_key(hidden).unwrap_or(left), top);
-        let ground = ground(at.0);
+        let places = sides.flat_map(|y| (0..=8).map(move |i| (first + (last - first) * i / 8, y)));
+        let hidden = |at: &(i32, i32)| drawn.iter().map(|points| within(points, ground(*at))).sum::<usize>();
+        let at = places.min_by_key(hidden).unwrap_or((first, below));
+        let ground = ground(at);
         area.draw(&Rectangle::new(ground, ShapeStyle::from(palette.ground.mix(0.85)).filled()))?;
         area.draw_text(&level.name, &style, at)?;
     }

@@ -71,13 +71,29 @@ fn errors(figures: &Figures) -> Vec<Check> {
     let source = "f32 against f64 naive; the worst of 5 seeds, times three";
     let check = |name: &str, what, measured| {
         let bound = ERROR[usize::from(name.starts_with("naive"))];
-        Check::new(name, what, measured, "of the largest number", Expected::AtMost(bound), source)
+        Check::new(name, what, measured, "", Expected::AtMost(bound), source)
     };
     vec![
-        check("flash-output-error", "largest error of O, tiled", worst(&|e| e.output[0])),
-        check("flash-gradient-error", "largest error of dQ, dK and dV, tiled", worst(&|e| e.gradients[0])),
-        check("naive-output-error", "largest error of O, naive", worst(&|e| e.output[1])),
-        check("naive-gradient-error", "largest error of dQ, dK and dV, naive", worst(&|e| e.gradients[1])),
+        check(
+            "flash-output-error",
+            "largest error of O over the largest number in O, tiled",
+            worst(&|e| e.output[0]),
+        ),
+        check(
+            "flash-gradient-error",
+            "largest error of dQ, dK and dV over the largest number in them, tiled",
+            worst(&|e| e.gradients[0]),
+        ),
+        check(
+            "naive-output-error",
+            "largest error of O over the largest number in O, naive",
+            worst(&|e| e.output[1]),
+        ),
+        check(
+            "naive-gradient-error",
+            "largest error of dQ, dK and dV over the largest number in them, naive",
+            worst(&|e| e.gradients[1]),
+        ),
     ]
 }
 

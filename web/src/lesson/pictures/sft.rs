@@ -26,10 +26,10 @@ pub(super) const KNOBS: &[Knob] = &[
             max: 0.05,
             whole: false,
             log: true,
-            usual: [0.0015, 0.0015, 0.0015],
+            usual: [0.0007, 0.0007, 0.0007],
             marks: &[("breaks it", 0.015)],
         }),
-        hint: "Ten times too high, and the model forgets its language.",
+        hint: "Twenty times too high, and the model forgets its language.",
     },
     Knob {
         id: "pairs",
@@ -86,7 +86,7 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
             <header><h2 id="sft-loss">"The loss on the pairs"</h2><small>"four ways, means over steps"</small></header>
             <LineChart title="The loss on the pairs" picture=loss
                 axes=Axes { x: "step", y: "loss on the tokens that bear it, nats a token", log_x: false, log_y: true } />
-            <p class="note">"Not masked bears loss on the questions’ tokens too. Which question will be asked cannot be foreseen: that curve must stay higher, and says nothing of the answers. With replay, the loss on the replayed rows is minimised too; this curve leaves it out."</p>
+            <p class="note">"Not masked bears loss on the questions’ tokens too. Which question will be asked cannot be foreseen: that curve must stay higher, and says nothing of the answers. LoRA’s prompts are masked: its curve stays high since it is less sure of the answers that it gets right. With replay, the loss on the replayed rows is minimised too; this curve leaves it out."</p>
         </section>
         <Answers figures />
         <Forgetting figures />

@@ -38,7 +38,8 @@ fn layout(cells: &[Cell], room: f64) -> (Vec<[f64; 3]>, f64) {
         place
     };
     let places = cells.iter().map(place).collect();
-    (places, y + ROW - GAP)
+    // The last row's lower border too.
+    (places, y + ROW - GAP + 1.0)
 }
 
 /// The colour of a tone.

@@ -50,7 +50,7 @@ pub(super) fn Inspector(store: LessonStore, figures: Shown<Figures>) -> impl Int
         let f = figures.get()?;
         let snapshot = f.snapshots.get(moment.get().min(f.snapshots.len().saturating_sub(1)))?;
         let caption = format!(
-            "This run’s model after {} steps, {} tokens; held-out loss {:.3} nats a token.",
+            "The run’s model after {} steps, {} tokens; held-out loss {:.3} nats a token.",
             grouped(snapshot.step),
             grouped(snapshot.num_tokens),
             snapshot.eval_loss
@@ -100,7 +100,7 @@ pub(super) fn Inspector(store: LessonStore, figures: Shown<Figures>) -> impl Int
     view! {
         <Card title="Where every head looks" aside="rows look, columns are looked at" svg=true>
             <div class="tabs" role="group" aria-label="Whose attention">
-                <button type="button" aria-pressed=move || (!typed.get()).to_string() on:click=move |_| typed.set(false)>"this run’s model, a song"</button>
+                <button type="button" aria-pressed=move || (!typed.get()).to_string() on:click=move |_| typed.set(false)>"the run’s model, a song"</button>
                 <button type="button" data-testid="own-text" aria-pressed=move || typed.get().to_string() on:click=move |_| typed.set(true)>"a text of your own"</button>
             </div>
             <Show when=move || typed.get()><OwnText store own head /></Show>

@@ -168,7 +168,7 @@ fn Ablations(figures: Shown<Figures>) -> impl IntoView {
                     view! { <li><span class="name">{format!("layer {}, head {}", a.layer + 1, a.head + 1)}</span>{costs.collect_view()}</li> }
                 }).collect_view();
                 let key = ["all text", "words sung before", "meanings given before"].into_iter().enumerate().map(|(i, name)| {
-                    view! { <i style=format!("background: var(--s{})", i + 1)></i>{name} }
+                    view! { <span><i style=format!("background: var(--s{})", i + 1)></i>{name}</span> }
                 });
                 view! {
                     <p class="key">{key.collect_view()}</p>

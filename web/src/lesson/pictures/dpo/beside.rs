@@ -142,7 +142,7 @@ fn Cost(figures: Shown<Figures>, before: RwSignal<Option<Arc<Before>>>) -> impl 
                         <tbody>{rows(f)}</tbody>
                     </table>
                 </div>
-                <p class="note">"Weights, gradients and Adam’s moments, 4 bytes a number, activations not counted. The reference is asked once, before the training, and could then leave memory. Times are of the runs on the screen, pauses included; those of lesson 6 may be of another device."</p>
+                <p class="note">"Weights, gradients and Adam’s moments, 4 bytes a number, activations not counted. The reference is asked once, before the training, and could then leave memory. Times are of the runs on the screen, pauses included; those of lesson 6 may be of another device, or of a run of another length."</p>
             })}
         </Card>
     }

@@ -135,15 +135,20 @@ fn told(state: &State) -> String {
     let runs = state.runs.iter().filter(|r| r.metrics.contains_key("song_excess"));
     // Of a curve that has hardly begun nothing can be told.
     let runs = runs.filter(|r| state.curve(&r.name, "song_excess").len() > 4);
-    let said = runs.map(|run| match change(state.curve(&run.name, "song_excess")) {
-        Some(step) => {
-            let heads = rise(state.curve(&run.name, "induction"));
-            let heads = heads.map_or("its best head’s score does not rise".into(), |step| {
-                format!("its best head’s score rises most near step {step:.0}")
-            });
-            format!("{}: the loss falls most near step {step:.0}, {heads}.", label(&run.name))
-        }
-        None => format!("{}: no sudden fall.", label(&run.name)),
+    // A run under way may still come to it.
+    let under_way = if state.busy() { state.runs.last() } else { None };
+    let said = runs.filter_map(|run| {
+        Some(match change(state.curve(&run.name, "song_excess")) {
+            Some(step) => {
+                let heads = rise(state.curve(&run.name, "induction"));
+                let heads = heads.map_or("its best head’s score does not rise".into(), |step| {
+                    format!("its best head’s score rises most near step {step:.0}")
+                });
+                format!("{}: the loss falls most near step {step:.0}, {heads}.", label(&run.name))
+            }
+            None if under_way == Some(run) => return None,
+            None => format!("{}: no sudden fall.", label(&run.name)),
+        })
     });
     said.collect::<Vec<_>>().join(" ")
 }

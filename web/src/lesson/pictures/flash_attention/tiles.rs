@@ -195,7 +195,7 @@ fn grid(walk: &Walk, index: usize) -> impl IntoView + use<> {
                 <text x="34" y="8" class="faint">"K, V"</text>
                 {strip(rows, row, false)}{strip(columns, column, true)}{squares}
             </svg>
-            <p class="note">{format!("{stays}. Full colour: now. Tinted: done. Grey: still to come. Dashed: skipped, the mask forbids it.")}</p>
+            <p class="note">{format!("{stays}. Full colour: now. Tinted: done. Pale: still to come. Dashed: skipped, the mask forbids it.")}</p>
         </div>
     }
 }

@@ -83,14 +83,14 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
 
     let truth = Signal::derive(move || {
         Picture::begun([
-            line("ppo", "gold", "gold, with KL", 1),
-            line("ppo-hacked", "gold", "gold, without", 2),
+            line("ppo", "gold", "gold, with charge", 1),
+            line("ppo-hacked", "gold", "gold, without charge", 2),
         ])
     });
     let score = Signal::derive(move || {
         Picture::begun([
-            line("ppo", "objective/scores", "score, with KL", 1),
-            line("ppo-hacked", "objective/scores", "score, without", 2),
+            line("ppo", "objective/scores", "score, with charge", 1),
+            line("ppo-hacked", "objective/scores", "score, without charge", 2),
         ])
     });
     let kl = Signal::derive(move || {
@@ -115,7 +115,7 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
     view! {
         <labels::Labelling store figures />
         <Card title="The judge learns" live=true aside="share of pairs whose chosen answer scores higher; means over steps">
-            <LineChart title="The judge learns" picture=judge
+            <LineChart title="The judge learns" picture=judge empty="The reward model has not begun."
                 axes=Axes { x: "step of the reward model", y: "accuracy on the batch", log_x: false, log_y: false } />
         </Card>
         <Card title="What the judge says, and what is true" live=true aside="two runs of PPO, with a charge for KL and without; all else alike">
@@ -143,7 +143,10 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
         <Card title="Three readings of the leash" live=true aside="KL from the reference, first run, nats an answer">
             <LineChart title="Three readings of the leash" picture=kl empty="PPO has not begun."
                 axes=Axes { x: "PPO iteration", y: "KL of an answer, nats", log_x: false, log_y: false } />
-            {or_waiting(figures, "", |f| view! { <p class="note" data-testid="readings">{readings(f)}</p> })}
+            // The chart is of the run under way; the numbers are of the last one that ended.
+            <Show when=move || !store.stale()>
+                {or_waiting(figures, "", |f| view! { <p class="note" data-testid="readings">{readings(f)}</p> })}
+            </Show>
         </Card>
         <Card title="Four models in memory" aside="one full square: weights; faint: gradient, and Adam’s two moments" svg=true>
             {or_waiting(figures, "After the run: the bytes of policy, value, reference and reward model.", |f| {
@@ -162,8 +165,12 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
 fn readings(f: &Figures) -> String {
     let [exact, _] = f.exact;
     let mut said = format!(
-        "Over the last ten iterations, nats a token: exact {exact:.3}; k1 {:.3}, deviation {:.2}; k3 {:.3}, deviation {:.2}.",
-        f.k1.mean, f.k1.deviation, f.k3.mean, f.k3.deviation
+        "Over the last {} iterations, nats a token: exact {exact:.3}; k1 {:.3}, deviation {:.2}; k3 {:.3}, deviation {:.2}.",
+        f.ppo.len().min(10),
+        f.k1.mean,
+        f.k1.deviation,
+        f.k3.mean,
+        f.k3.deviation
     );
     if let Some(rare) = f.rare {
         said += &format!(
@@ -211,7 +218,7 @@ fn Turn(figures: Shown<Figures>) -> impl IntoView {
                 },
                 Series {
                     name: "d(a − b ln d)".into(),
-                    points: form(f.gao, &f.hacked),
+                    points: if fitted(&f) { form(f.gao, &f.hacked) } else { Vec::new() },
                     stroke: Stroke::Dashed,
                     color: 5,
                 },
@@ -224,9 +231,27 @@ fn Turn(figures: Shown<Figures>) -> impl IntoView {
             <LineChart title="Gold against distance" picture
                 empty="After the run: the true reward against √KL, with the form of Gao et al. 2022."
                 axes=Axes { x: "distance d = √KL, KL in nats an answer", y: "gold reward, less the mean of the first five iterations without charge", log_x: false, log_y: false } />
-            {or_waiting(figures, "", |f| view! { <p class="note">{typeset(&format!("A dot is an iteration. Gao’s form, fitted to means of five iterations of the run without a charge, explains {:.0}\u{a0}% of their variance (a {:.2}, b {:.2}).", 100.0 * f.gao.r2, f.gao.alpha, f.gao.beta))}</p> })}
+            {or_waiting(figures, "", |f| view! { <p class="note">{explained(f)}</p> })}
         </Card>
     }
+}
+
+/// Whether there are iterations enough for two constants to say something of them.
+fn fitted(f: &Figures) -> bool {
+    f.hacked.len() >= 20
+}
+
+/// What Gao's form says of the run.
+fn explained(f: &Figures) -> String {
+    if !fitted(f) {
+        return "A dot is an iteration. These are too few for Gao’s form, which has two constants.".into();
+    }
+    typeset(&format!(
+        "A dot is an iteration. Gao’s form, fitted to means of five iterations of the run without a charge, explains {:.0}\u{a0}% of their variance (a {:.2}, b {:.2}).",
+        100.0 * f.gao.r2,
+        f.gao.alpha,
+        f.gao.beta
+    ))
 }
 
 /// Distance and gold gained, sorted by distance.

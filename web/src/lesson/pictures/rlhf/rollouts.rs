@@ -4,6 +4,7 @@ use super::super::super::LessonStore;
 use super::super::super::state::State;
 use super::super::parts::{Card, Stepper, word, words};
 use super::super::strip::{Cell, Strip};
+use crate::format::typeset;
 use gradus_lessons::recipe::rollout::Rollout;
 use gradus_lessons::world::chat::FORBIDDEN;
 use leptos::prelude::*;
@@ -125,10 +126,10 @@ fn row(rollout: &Rollout, lens: usize) -> Vec<Cell> {
             LENSES.iter().map(|(name, of)| format!("{name} {:+.3}", value(of(rollout)))).collect();
         Cell {
             word: word(*t),
-            number: format!("{:+.2}", value(column(rollout))),
+            number: typeset(&format!("{:+.2}", value(column(rollout)))),
             tone: f64::from(value(column(rollout)) / most),
             faint: false,
-            say: all.join(", "),
+            say: typeset(&all.join(", ")),
         }
     });
     asked.chain(answered).collect()
@@ -139,12 +140,12 @@ fn sum(r: &Rollout) -> String {
     // A sum of nothing but zeros is 0 and not −0.
     let charge = r.charge.iter().map(|x| f64::from(*x)).sum::<f64>() + 0.0;
     let kl: f64 = r.kl.iter().map(|x| f64::from(*x)).sum();
-    format!(
+    typeset(&format!(
         "Score of the reward model {:+.2}, less a charge of {charge:.2} for KL: {:+.2} in all. The gold reward is {:+.1}. Exact KL of the answer: {kl:.2} nats.",
         r.score,
         f64::from(r.score) - charge,
         r.gold
-    )
+    ))
 }
 
 fn table(r: &Rollout) -> impl IntoView + use<> {
@@ -201,9 +202,9 @@ mod tests {
         // The mark of who speaks is left out.
         assert_eq!(cells.len(), 3);
         assert!(cells[0].faint && cells[0].number.is_empty());
-        assert_eq!((cells[1].number.as_str(), cells[1].tone), ("-0.40", -1.0));
+        assert_eq!((cells[1].number.as_str(), cells[1].tone), ("−0.40", -1.0));
         assert!((cells[2].tone - 0.5).abs() < 1e-6);
-        assert!(cells[1].say.contains("KL charge +0.050") && cells[1].say.contains("reward -0.050"));
+        assert!(cells[1].say.contains("KL charge +0.050") && cells[1].say.contains("reward −0.050"));
         assert!(sum(&rollout).contains("charge of 0.03 for KL: +0.97 in all"));
     }
 }

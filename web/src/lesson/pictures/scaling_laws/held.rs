@@ -1,5 +1,6 @@
 //! The model that the fit has not seen: the learner's guess and the law's prediction, beside what came.
 
+use super::super::super::LessonStore;
 use super::super::parts::{Card, Shown, or_waiting};
 use gradus_lessons::recipe::scaling_laws::Figures;
 use leptos::prelude::*;
@@ -25,6 +26,7 @@ pub(super) fn Held(
     figures: Shown<Figures>,
     /// Whether what came may be seen.
     open: RwSignal<bool>,
+    store: LessonStore,
 ) -> impl IntoView {
     let guess = RwSignal::new(kept());
     let typed = RwSignal::new(String::new());
@@ -57,7 +59,11 @@ pub(super) fn Held(
                     <button type="submit" class="main" data-testid="take-guess">"Hold me to it"</button>
                     <button type="button" class="quiet" data-testid="no-guess" on:click=move |_| open.set(true)>"Show without a guess"</button>
                 </form>
-                <p class="note">"Look at the curves above: by how much does each larger model fall below the last? What came is hidden until you guess."</p>
+                <p class="note">{move || if store.stale() {
+                    "The curves above are of the new run: guess when it has come to its end."
+                } else {
+                    "Look at the curves above: by how much does each larger model fall below the last? What came is hidden until you guess."
+                }}</p>
                 <Show when=wrong><p class="field-error">"Write a number from 0.1 to 10, such as 1.30."</p></Show>
             </Show>
             <Show when=move || open.get()>

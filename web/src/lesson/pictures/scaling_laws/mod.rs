@@ -81,7 +81,7 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
             </Show>
         </Card>
         <Fit figures />
-        <held::Held figures open />
+        <held::Held figures open store />
         <budgets::Budgets figures open />
         <planner::Planner figures />
         <Curves store label=size before=Signal::derive(move || (!open.get()).then_some(FORETOLD)) />

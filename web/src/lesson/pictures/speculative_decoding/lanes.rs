@@ -75,7 +75,7 @@ pub(super) fn lanes(walk: &Walk, target: u64, round: usize, done: bool, room: f6
             {alone}{drafted}
             <line class="axis" x1=left + own_end * scale x2=left + own_end * scale y1="0" y2="56" stroke-dasharray="3 3"></line>
         </svg>
-        <p class="note">{format!("{label}. Blue: the target; orange: the draft, as long as its share of the numbers, c = {cost:.2}.{saved} The measured clock stands below.")}</p>
+        <p class="note">{format!("{label}. Blue: the target; orange: the draft; pale: still to come. A draft’s call is as long as its share of the numbers, c = {cost:.2}.{saved} The measured clock stands below.")}</p>
     }
 }
 

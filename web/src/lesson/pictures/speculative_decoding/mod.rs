@@ -22,10 +22,15 @@ pub(super) const KNOBS: &[Knob] = &[
         label: "guesses a round, K",
         paths: &["proposals"],
         control: Control::Choice {
-            options: &[("1, 2, 4, 8", "null"), ("only 1", "[1]"), ("only 8", "[8]"), ("3 and 6", "[3,6]")],
+            options: &[
+                ("as the length says", "null"),
+                ("only 1", "[1]"),
+                ("only 8", "[8]"),
+                ("3 and 6", "[3,6]"),
+            ],
             usual: 0,
         },
-        hint: "More guesses yield more tokens a call, with falling returns.",
+        hint: "In the lesson’s length 1, 2, 4 and 8. More guesses yield more tokens a call, with falling returns.",
     },
     Knob {
         id: "draft",
@@ -33,7 +38,7 @@ pub(super) const KNOBS: &[Knob] = &[
         paths: &["shapes"],
         control: Control::Choice {
             options: &[
-                ("two: 1 × 16 and 2 × 24", "null"),
+                ("as the length says", "null"),
                 ("1 layer × 8 channels (breaks it)", "[[1,8]]"),
                 ("1 × 16", "[[1,16]]"),
                 ("2 × 24", "[[2,24]]"),
@@ -41,7 +46,7 @@ pub(super) const KNOBS: &[Knob] = &[
             ],
             usual: 0,
         },
-        hint: "A larger draft guesses better and costs more.",
+        hint: "In the lesson’s length two: 1 layer × 16 channels, and 2 × 24. A larger draft guesses better and costs more.",
     },
     Knob {
         id: "prompts",
