@@ -88,6 +88,13 @@ const LOSS: &str = "document.querySelector('[data-testid=\"loss\"]')";
 #[test]
 fn a_run_survives_a_reload() -> Result<()> {
     let (_server, browser) = open(Options::default())?;
+    // Another device changes the address, and is still the same run.
+    browser.until("a run", START, &step_from(1))?;
+    browser.script(
+        "const s = document.querySelector('[data-testid=device]'); s.value = 'cpu'; \
+         s.dispatchEvent(new Event('change', { bubbles: true }))",
+    )?;
+    browser.until("the device in the address", START, "return location.search.includes('device=cpu')")?;
     // More than the steps between two checkpoints.
     browser.until("a kept checkpoint", Duration::from_secs(300), &step_from(210))?;
     browser.reload()?;
