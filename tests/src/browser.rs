@@ -5,13 +5,13 @@
 
 use crate::journal::Journal;
 pub use crate::launch::Options;
-use crate::launch::{capabilities, driver_port};
+use crate::launch::{self, capabilities};
 use anyhow::{Context, Result, anyhow, bail};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 /// Time between two looks at the page while waiting.
@@ -33,14 +33,7 @@ impl Browser {
     /// # Errors
     /// When either does not start.
     pub fn start(options: Options) -> Result<Self> {
-        let program = std::env::var_os("CHROMEDRIVER").unwrap_or_else(|| "chromedriver".into());
-        let mut driver = Command::new(&program)
-            .args(["--port=0", "--log-level=SEVERE"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .context("cannot start chromedriver: install it, or name it in CHROMEDRIVER")?;
-        let port = driver_port(&mut driver);
+        let (driver, port) = launch::driver()?;
         let agent = ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(120)))
             .http_status_as_error(false)
@@ -48,7 +41,7 @@ impl Browser {
             .new_agent();
         // Built before the first request, so that the driver ends even when that fails.
         let mut browser = Self { driver, session: String::new(), agent };
-        let root = format!("http://localhost:{}/session", port?);
+        let root = format!("http://localhost:{port}/session");
         let made = browser.send(
             "POST",
             &root,

@@ -3,9 +3,9 @@
 use crate::journal;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
-use std::fs;
 use std::io::{BufRead, BufReader};
-use std::process::Child;
+use std::process::{Child, Command, Stdio};
+use std::{env, fs};
 
 /// How a browser is started.
 #[derive(Clone, Copy, Debug)]
@@ -45,14 +45,40 @@ pub(crate) fn capabilities(options: Options) -> Result<Value> {
     Ok(capabilities)
 }
 
-/// The port that chromedriver says it listens on.
-pub(crate) fn driver_port(driver: &mut Child) -> Result<u16> {
+/// How often chromedriver is started until one listens.
+const TRIES: usize = 3;
+
+/// Starts chromedriver (`CHROMEDRIVER`, or the one on `PATH`); gives the port that it listens on. It takes a free port of
+/// IPv4 and ends if a neighbour holds the same of IPv6: then it is started again.
+pub(crate) fn driver() -> Result<(Child, u16)> {
+    let program = env::var_os("CHROMEDRIVER").unwrap_or_else(|| "chromedriver".into());
+    let mut said = String::new();
+    for _ in 0..TRIES {
+        let mut driver = Command::new(&program)
+            .args(["--port=0", "--log-level=SEVERE"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("cannot start chromedriver: install it, or name it in CHROMEDRIVER")?;
+        match driver_port(&mut driver)? {
+            Ok(port) => return Ok((driver, port)),
+            Err(last) => said = last,
+        }
+        driver.wait()?;
+    }
+    bail!("chromedriver ended before it listened: {said}")
+}
+
+/// The port that chromedriver says it listens on, or what it said before it ended.
+fn driver_port(driver: &mut Child) -> Result<Result<u16, String>> {
     let output = driver.stdout.take().context("chromedriver has no output")?;
+    let mut said = String::new();
     for line in BufReader::new(output).lines() {
         let line = line?;
         if let Some((_, port)) = line.split_once("started successfully on port ") {
-            return Ok(port.trim_end_matches('.').trim().parse()?);
+            return Ok(Ok(port.trim_end_matches('.').trim().parse()?));
         }
+        said = format!("{said} {}", line.trim());
     }
-    bail!("chromedriver ended before it listened")
+    Ok(Err(said))
 }

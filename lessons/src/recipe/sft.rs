@@ -41,7 +41,8 @@ impl Settings {
             pairs: if smoke { 1000 } else { 4000 },
             steps: if smoke { 60 } else { 500 },
             batch: 32,
-            lr: 7e-4,
+            // A short run needs longer steps to come anywhere.
+            lr: if smoke { 1.5e-3 } else { 7e-4 },
             replay: if smoke { 2 } else { 8 },
             lora: Lora::default(),
             lora_lr: 5e-3,

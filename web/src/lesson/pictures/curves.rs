@@ -16,6 +16,9 @@ pub(super) fn Curves(
     first: &'static str,
     /// A run's name as the lesson's other pictures have it.
     label: fn(&Run) -> String,
+    /// Its colour there; runs without one take the next in turn.
+    #[prop(default = |_| None)]
+    color: fn(&str) -> Option<usize>,
     /// Only the runs before this one are shown.
     #[prop(optional, into)]
     before: Signal<Option<&'static str>>,
@@ -40,11 +43,11 @@ pub(super) fn Curves(
     let picture = Signal::derive(move || {
         let metric = metric.get();
         store.state.with(|s| {
-            let runs = s.runs.iter().take(shown(s)).enumerate();
-            let series = runs.filter_map(|(i, run)| {
-                let points: Vec<_> = run.metrics.get(&metric)?.iter().map(|(x, y)| (*x as f64, *y)).collect();
+            let runs = s.runs.iter().take(shown(s)).filter_map(|r| Some((r, r.metrics.get(&metric)?)));
+            let series = runs.enumerate().map(|(i, (run, curve))| {
+                let points: Vec<_> = curve.iter().map(|(x, y)| (*x as f64, *y)).collect();
                 let stroke = if points.len() < 3 { Stroke::Dots } else { Stroke::Solid };
-                Some(Series { name: label(run), points, stroke, color: i + 1 })
+                Series { name: label(run), points, stroke, color: color(&run.name).unwrap_or(i + 1) }
             });
             Picture { series: series.collect(), levels: Vec::new() }
         })

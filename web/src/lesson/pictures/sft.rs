@@ -26,10 +26,10 @@ pub(super) const KNOBS: &[Knob] = &[
             max: 0.05,
             whole: false,
             log: true,
-            usual: [0.0007, 0.0007, 0.0007],
+            usual: [0.0015, 0.0007, 0.0007],
             marks: &[("breaks it", 0.015)],
         }),
-        hint: "Twenty times too high, and the model forgets its language.",
+        hint: "Ten to twenty times too high, and the model forgets its language.",
     },
     Knob {
         id: "pairs",

@@ -71,9 +71,9 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
     let (apart_first, apart_second) = (apart("dpo"), apart("collapse"));
     let loss = Signal::derive(move || {
         store.state.with(|s| {
-            let runs = [("dpo", FIRST, 1), ("collapse", SECOND, 3)];
-            let series =
-                runs.map(|(run, name, color)| Series::line(name, means(s.curve(run, "loss")), color));
+            let runs = [("dpo", FIRST), ("collapse", SECOND)];
+            let series = runs
+                .map(|(run, name)| Series::line(name, means(s.curve(run, "loss")), color(run).unwrap_or(1)));
             Picture::begun(series).beside([level("ln 2", std::f64::consts::LN_2)])
         })
     });
@@ -94,7 +94,7 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
         </Card>
         <beside::BesidePpo store figures />
         <Beside figures />
-        <Curves store label=|run| label(&run.name).into() />
+        <Curves store label=|run| label(&run.name).into() color />
     }
 }
 
@@ -157,6 +157,11 @@ fn ClosedForm(figures: Shown<Figures>) -> impl IntoView {
             }}
         </Card>
     }
+}
+
+/// A run's colour: the second has none of those that chosen and rejected answers have.
+fn color(run: &str) -> Option<usize> {
+    Some(if run == "dpo" { 1 } else { 3 })
 }
 
 /// A run's name as a learner reads it.

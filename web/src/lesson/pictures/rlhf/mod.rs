@@ -157,7 +157,7 @@ pub(super) fn Pictures(store: LessonStore) -> impl IntoView {
                 }
             })}
         </Card>
-        <Curves store label=|run| label(&run.name).into() first="objective/rlhf_reward" />
+        <Curves store label=|run| label(&run.name).into() color first="objective/rlhf_reward" />
     }
 }
 
@@ -179,6 +179,14 @@ fn readings(f: &Figures) -> String {
         );
     }
     typeset(&said)
+}
+
+/// A run's colour, in every chart that has several.
+fn color(run: &str) -> Option<usize> {
+    ["ppo", "ppo-hacked", "rl-start", "reward", "reward-biased", "ppo-biased"]
+        .iter()
+        .position(|r| *r == run)
+        .map(|i| i + 1)
 }
 
 /// A run's name as a learner reads it.
