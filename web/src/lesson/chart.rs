@@ -128,6 +128,8 @@ pub(crate) fn LineChart(
         let key = |s: &Series| Series { name: s.name.clone(), points: Vec::new(), ..*s };
         picture.with(|p| p.series.iter().map(key).collect::<Vec<_>>())
     });
+    let levels =
+        Memo::new(move |_| if nothing.get() { Vec::new() } else { picture.with(|p| p.levels.clone()) });
     let file = move |end: &str| format!("gradus-{}.{end}", title.to_lowercase().replace(' ', "-"));
     let png = move |_| {
         if let Some(canvas) = canvas.get_untracked() {
@@ -160,6 +162,9 @@ pub(crate) fn LineChart(
             </div>
             <figcaption>
                 {move || keys.with(|k| k.iter().map(|s| legend(s, hidden)).collect_view())}
+                {move || levels.with(|l| l.iter().map(|l| view! {
+                    <span class="level" data-limit=l.limit.to_string()>{l.name.clone()}</span>
+                }).collect_view())}
                 <Show when=move || window_x.get().is_some()>
                     <button type="button" class="quiet whole" on:click=move |_| window_x.set(None)>"Whole curve"</button>
                 </Show>

@@ -274,24 +274,25 @@ pub(super) fn draw(
         }
         drawn.push(path());
     }
-    // On a ground of their own: a curve may pass behind a level's name, not through it.
+    // A level's name stands where no curve is. Where there is no such place, the legend alone has it.
     for level in &picture.levels {
         let y = at_y(bend(level.value, axes.log_y));
         let style = text(if level.limit { palette.limit } else { palette.ink }, HPos::Left, VPos::Top);
         let (wide, high) = area.estimate_text_size(&level.name, &style)?;
-        let ground =
+        let box_at =
             |(x, y): (i32, i32)| [(x - px(3.0), y - px(1.0)), (x + wide as i32 + px(3.0), y + high as i32)];
-        // Above the line at the left, or where further to the right, or below it, it hides less of the curves.
+        // Above the line at the left, or further to the right, or below it.
         let (above, below) = (y - px(3.0) - high as i32, y + px(4.0));
         let sides = [(above, above >= top), (below, below + high as i32 <= bottom)];
         let sides = sides.into_iter().filter_map(|(y, fits)| fits.then_some(y));
         let (first, last) = (left + px(8.0), right - wide as i32 - px(8.0));
         let places = sides.flat_map(|y| (0..=8).map(move |i| (first + (last - first) * i / 8, y)));
-        let hidden = |at: &(i32, i32)| drawn.iter().map(|points| within(points, ground(*at))).sum::<usize>();
-        let at = places.min_by_key(hidden).unwrap_or((first, below));
-        let ground = ground(at);
-        area.draw(&Rectangle::new(ground, ShapeStyle::from(palette.ground.mix(0.85)).filled()))?;
-        area.draw_text(&level.name, &style, at)?;
+        let hidden = |at: &(i32, i32)| drawn.iter().map(|points| within(points, box_at(*at))).sum::<usize>();
+        let free = places.into_iter().find(|at| hidden(at) == 0);
+        if let Some(at) = free {
+            area.draw(&Rectangle::new(box_at(at), ShapeStyle::from(palette.ground.mix(0.85)).filled()))?;
+            area.draw_text(&level.name, &style, at)?;
+        }
     }
     if names > RIGHT {
         let wanted: Vec<_> = ends.iter().map(|e| e.1.1).collect();
