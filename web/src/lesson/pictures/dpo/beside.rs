@@ -83,7 +83,12 @@ fn Frontier(figures: Shown<Figures>, before: RwSignal<Option<Arc<Before>>>) -> i
         }
         if let Some(before) = before.get() {
             all.push(series("PPO with charge".into(), iterations(&before.figures.ppo), Stroke::Dots, 2));
-            all.push(series("PPO without charge".into(), iterations(&before.figures.hacked), Stroke::Dots, 4));
+            all.push(series(
+                "PPO without charge".into(),
+                iterations(&before.figures.hacked),
+                Stroke::Dots,
+                4,
+            ));
         }
         Picture { series: all, levels: Vec::new() }
     });
