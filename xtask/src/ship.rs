@@ -24,7 +24,7 @@ const RUNS: [(&str, &[&str]); 8] = [
     ("few-shot", &[]),
 ];
 
-/// Runs the base model and all lessons on the CPU device, from fixed seeds (about 40 minutes on one core), replaces
+/// Runs the base model and all lessons on the CPU device, from fixed seeds (about 20 minutes on one core), replaces
 /// `lessons/shipped`, and records what the models are worth before their weights were rounded. A lesson whose checks
 /// fail is shipped as it is: the page shows which. One that does not come to its end is an error, and what was
 /// shipped of it stays. A base model left by an earlier call is used again: remove `target/ship` to begin anew.
