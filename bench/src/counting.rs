@@ -57,6 +57,9 @@ impl Device for Counting {
     fn submit(&mut self, programs: &[Program]) -> Result<()> {
         self.inner.submit(programs)
     }
+    fn launches(&self, program: Program) -> usize {
+        self.inner.launches(program)
+    }
     fn read_all(&mut self, sources: Vec<Source>) -> Reading<'_, Vec<Data>> {
         self.reads.0.set(self.reads.count() + 1);
         self.inner.read_all(sources)

@@ -51,6 +51,8 @@ pub struct Request {
     pub lengths: Vec<usize>,
     /// Also where a step's time goes, op by op (CPU only).
     pub profile: bool,
+    /// Whether ops that may go together are one launch, if not as the page has it (GPU only).
+    pub fused: Option<bool>,
 }
 
 /// Measures; each row is one JSON object.
@@ -70,6 +72,9 @@ pub(crate) async fn open(request: &Request) -> Result<(Box<dyn Device>, Option<P
     Ok(if request.gpu {
         let mut gpu = Gpu::open().await?;
         gpu.tune().await?;
+        if let Some(fused) = request.fused {
+            gpu.set_fusing(fused);
+        }
         (Box::new(gpu), None)
     } else if request.profile {
         let (cpu, profile) = Cpu::<f32>::profiled();

@@ -1,27 +1,30 @@
-// y = x · w, 64 × 64 elements a workgroup, 4 × 4 a thread: tiles of x and w, DEPTH deep, pass through workgroup
-// memory, where each element is read by 16 threads. The kernel declares x `[M, K]`, w (`[K, N]`, or `[N, K]` if
+// y = x · w, 32 × 32 elements a workgroup, 4 × 4 a thread: tiles of x and w, DEPTH deep, pass through workgroup
+// memory, where each element is read by 8 threads. The kernel declares x `[M, K]`, w (`[K, N]`, or `[N, K]` if
 // TRANSPOSED), first(column of four), which is what sums begin with, and put(row, column of four, value), which
 // writes out. K and N are multiples of 4.
 const K4: u32 = K / 4u;
 const N4: u32 = N / 4u;
 const DEPTH4: u32 = DEPTH / 4u;
-const WIDTH: u32 = 16u;
-const HEIGHT: u32 = 16u;
+const WIDTH: u32 = 8u;
+const HEIGHT: u32 = 8u;
+// Rows and columns of a workgroup.
+const SIDE: u32 = 32u;
+const SIDE4: u32 = SIDE / 4u;
 // Workgroups side by side.
-const ACROSS: u32 = (N + 63u) / 64u;
+const ACROSS: u32 = (N + SIDE - 1u) / SIDE;
 // Rows and columns of four of a thread.
 const EACH: vec2u = vec2u(4u, 1u);
 
 // The first row and column of four of a thread.
 fn corner(group: vec3u, thread: vec3u) -> vec2u {
     let at = flat_group(group);
-    return (vec2u(at / ACROSS, at % ACROSS) * 16u + thread.yx) * EACH;
+    return (vec2u(at / ACROSS, at % ACROSS) * SIDE4 + thread.yx) * EACH;
 }
 
-// 64 rows of x, DEPTH4 vectors each.
-var<workgroup> tile_x: array<vec4f, 64u * DEPTH4>;
-// DEPTH rows of w, 16 vectors each; if TRANSPOSED 64 rows, DEPTH4 vectors each.
-var<workgroup> tile_w: array<vec4f, 64u * DEPTH4>;
+// SIDE rows of x, DEPTH4 vectors each.
+var<workgroup> tile_x: array<vec4f, SIDE * DEPTH4>;
+// DEPTH rows of w, SIDE4 vectors each; if TRANSPOSED SIDE rows, DEPTH4 vectors each.
+var<workgroup> tile_w: array<vec4f, SIDE * DEPTH4>;
 
 fn x_or_zero(row: u32, k: u32) -> vec4f {
     if row < M && k < K4 {
@@ -42,15 +45,15 @@ fn w_or_zero(k: u32, column: u32) -> vec4f {
 }
 
 fn bring(group: u32, thread: u32, start: u32) {
-    let row = group / ACROSS * 64u;
-    let column = group % ACROSS * 64u;
+    let row = group / ACROSS * SIDE;
+    let column = group % ACROSS * SIDE;
     workgroupBarrier();
-    for (var i = thread; i < 64u * DEPTH4; i += WIDTH * HEIGHT) {
+    for (var i = thread; i < SIDE * DEPTH4; i += WIDTH * HEIGHT) {
         tile_x[i] = x_or_zero(row + i / DEPTH4, start + i % DEPTH4);
         if TRANSPOSED {
             tile_w[i] = w_or_zero(start + i % DEPTH4, column + i / DEPTH4);
         } else {
-            tile_w[i] = w_or_zero(start * 4u + i / 16u, column / 4u + i % 16u);
+            tile_w[i] = w_or_zero(start * 4u + i / SIDE4, column / 4u + i % SIDE4);
         }
     }
     workgroupBarrier();
@@ -67,8 +70,8 @@ fn weights(k: u32, column: u32) -> mat4x4f {
             tile_w[at + 3u * DEPTH4],
         ));
     }
-    let at = k * 64u + column;
-    return mat4x4f(tile_w[at], tile_w[at + 16u], tile_w[at + 32u], tile_w[at + 48u]);
+    let at = k * 4u * SIDE4 + column;
+    return mat4x4f(tile_w[at], tile_w[at + SIDE4], tile_w[at + 2u * SIDE4], tile_w[at + 3u * SIDE4]);
 }
 
 fn put_within(row: u32, column: u32, value: vec4f) {

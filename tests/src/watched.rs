@@ -49,6 +49,9 @@ impl Device for Watched {
         self.made.set(self.gpu.made());
         submitted
     }
+    fn launches(&self, program: Program) -> usize {
+        self.gpu.launches(program)
+    }
     fn read_all(&mut self, sources: Vec<Source>) -> Reading<'_, Vec<Data>> {
         self.gpu.read_all(sources)
     }

@@ -4,7 +4,7 @@
 use gradus_core::device::Device;
 use gradus_core::device::cpu::Cpu;
 use gradus_core::device::{Data, Program, Source};
-use gradus_core::graph::{DType, Location, Plan, Spec, Tape, Value};
+use gradus_core::graph::{DType, Location, Plan, PlanStep, Spec, Tape, Value};
 use gradus_core::ops::{Add, Linear, Mul};
 use gradus_core::rng::{Rng, Stream};
 use gradus_tests::cases::{Gpt, Heads};
@@ -80,12 +80,56 @@ fn check(plan: &Plan, tape: &Tape, keep: &[&str]) {
             holds.insert(*write, *value);
         }
     }
+    plan.steps.chunk_by(|_, next| next.together).for_each(check_together);
     for name in keep {
         let (location, spec) = plan.nodes.get(*name).unwrap_or_else(|| panic!("{name} is not kept"));
         let Location::Slot(slot) = location else { panic!("{name} is an activation") };
         assert_eq!(tape.name(holds[slot]), *name, "slot {slot} was given away");
         assert_eq!(tape.spec(holds[slot]), spec);
     }
+}
+
+/// Complains of steps that may run at the same time though one of them writes where another reads or writes.
+fn check_together(steps: &[PlanStep]) {
+    let storage = |location: &Location| match location {
+        Location::Slot(slot) => slot.to_string(),
+        Location::Buffer { name, .. } => name.clone(),
+    };
+    for (i, a) in steps.iter().enumerate() {
+        for b in steps.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, b)| b) {
+            for (written, spec) in &a.writes {
+                assert!(
+                    b.reads.iter().all(|(read, _)| storage(read) != storage(written)),
+                    "{written:?} is read"
+                );
+                for (other, other_spec) in &b.writes {
+                    let apart = match (written, other) {
+                        (
+                            Location::Buffer { name: x, offset: i },
+                            Location::Buffer { name: y, offset: j },
+                        ) => x != y || i + spec.len() <= *j || j + other_spec.len() <= *i,
+                        _ => written != other,
+                    };
+                    let parts = a.step.op.part_dyn() && b.step.op.part_dyn();
+                    assert!(apart || parts, "{written:?} is written twice");
+                }
+            }
+        }
+    }
+}
+
+/// The critical path of a layer: what goes together counts once.
+#[test]
+fn a_layer_is_seven_launches_forward_and_eight_back() {
+    let launches = |layers: usize| {
+        let mut tape = Tape::new();
+        let gpt = Gpt { layers, ..Gpt::small(Heads::Flash) };
+        gpt.step(&mut tape).expect("a small GPT-2");
+        let plan = Plan::new("train", &tape, &[]);
+        [plan.steps.len(), plan.steps.iter().filter(|step| !step.together).count()]
+    };
+    let [two, three] = [2, 3].map(launches);
+    assert_eq!([three[0] - two[0], three[1] - two[1]], [22, 15]);
 }
 
 #[test]

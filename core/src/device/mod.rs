@@ -115,6 +115,9 @@ pub trait Device {
     /// Runs programs one after another, in one submission.
     fn submit(&mut self, programs: &[Program]) -> Result<()>;
 
+    /// How many kernels a run of the program launches: on the CPU, how many ops it runs.
+    fn launches(&self, program: Program) -> usize;
+
     /// Reads back all of these, in their order and in one go, after everything submitted so far: waiting for the
     /// device is what costs.
     fn read_all(&mut self, sources: Vec<Source>) -> Reading<'_, Vec<Data>>;

@@ -43,6 +43,9 @@ impl Device for Told {
     fn submit(&mut self, programs: &[Program]) -> Result<()> {
         self.cpu.submit(programs)
     }
+    fn launches(&self, program: Program) -> usize {
+        self.cpu.launches(program)
+    }
     fn read_all(&mut self, sources: Vec<Source>) -> Reading<'_, Vec<Data>> {
         self.cpu.read_all(sources)
     }

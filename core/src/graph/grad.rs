@@ -20,9 +20,11 @@ impl Tape {
     pub fn backward(&mut self, seeds: &[(Value, Value)]) -> Result<HashMap<Value, Value>> {
         let steps = self.steps.clone();
         let mut back = Backward { tape: self, steps: &steps, grads: seeds.iter().copied().collect() };
-        for step in steps.iter().rev() {
+        for (index, step) in steps.iter().enumerate().rev() {
             if step.writes.iter().any(|w| back.grads.contains_key(w)) {
+                let before = back.tape.steps.len();
                 step.op.vjp_dyn(&mut back, step)?;
+                back.tape.steps[before..].iter_mut().for_each(|made| made.of = Some(index));
             }
         }
         Ok(back.grads)

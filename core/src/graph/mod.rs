@@ -7,6 +7,7 @@
 mod grad;
 mod plan;
 mod tape;
+mod together;
 
 pub use grad::Backward;
 pub use plan::{Location, Plan, PlanStep};

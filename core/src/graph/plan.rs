@@ -1,10 +1,11 @@
 //! The planner: a tape with lifetimes turned into slots.
 //!
 //! An activation occupies a slot from the step that first writes it to the last step that touches it;
-//! then the slot is free for another. Slots are whole buffers: WebGPU forbids one buffer to be read and
+//! then the slot is free for another. Steps that may go together count as one here. Slots are whole buffers: WebGPU forbids one buffer to be read and
 //! written within a dispatch, so an input and an output never share one.
 
 use super::tape::{DType, Place, Spec, Step, Tape, Value};
+use super::together::together;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Where a value lives on the device.
@@ -30,6 +31,8 @@ pub struct PlanStep {
     pub reads: Vec<(Location, Spec)>,
     /// Where its writes are.
     pub writes: Vec<(Location, Spec)>,
+    /// Whether it may run at the same time as the step before it, and as those that go with that one.
+    pub together: bool,
 }
 
 /// Slots and an ordered list of steps: all a device needs.
@@ -77,21 +80,25 @@ impl Plan {
         let mut free: BTreeSet<usize> = BTreeSet::new();
         let mut at: HashMap<Value, usize> = HashMap::new();
         let mut steps = Vec::with_capacity(tape.steps.len());
-        for (index, step) in tape.steps.iter().enumerate() {
-            for &value in &step.writes {
-                let info = &tape.values[value.0 as usize];
-                if info.place == Place::Activation && !at.contains_key(&value) {
-                    at.insert(value, take_slot(&mut slots, &mut free, &info.spec));
+        for run in together(tape) {
+            for (index, step) in tape.steps[run.clone()].iter().enumerate() {
+                for &value in &step.writes {
+                    let info = &tape.values[value.0 as usize];
+                    if info.place == Place::Activation && !at.contains_key(&value) {
+                        at.insert(value, take_slot(&mut slots, &mut free, &info.spec));
+                    }
                 }
+                let locate = |v: &Value| (locate(tape, &at, *v), tape.spec(*v).clone());
+                steps.push(PlanStep {
+                    step: step.clone(),
+                    reads: step.reads.iter().map(locate).collect(),
+                    writes: step.writes.iter().map(locate).collect(),
+                    together: index > 0,
+                });
             }
-            let locate = |v: &Value| (locate(tape, &at, *v), tape.spec(*v).clone());
-            steps.push(PlanStep {
-                step: step.clone(),
-                reads: step.reads.iter().map(locate).collect(),
-                writes: step.writes.iter().map(locate).collect(),
-            });
-            for value in step.reads.iter().chain(&step.writes) {
-                if last_use[value] == index
+            for value in tape.steps[run.clone()].iter().flat_map(|step| step.reads.iter().chain(&step.writes))
+            {
+                if run.contains(&last_use[value])
                     && !kept(*value)
                     && let Some(&slot) = at.get(value)
                 {

@@ -86,6 +86,8 @@ pub struct Step {
     pub reads: Vec<Value>,
     /// What it writes.
     pub writes: Vec<Value>,
+    /// The step whose gradient this is a part of.
+    pub(crate) of: Option<usize>,
 }
 
 /// Offsets of views are multiples of this many elements: WebGPU binds at multiples of 256 bytes.
@@ -163,7 +165,7 @@ impl Tape {
                 self.value(full, spec, Place::Activation)
             })
             .collect::<Vec<_>>();
-        self.steps.push(Step { op: Arc::new(op), reads: reads.to_vec(), writes: writes.clone() });
+        self.steps.push(Step { op: Arc::new(op), reads: reads.to_vec(), writes: writes.clone(), of: None });
         Ok(writes)
     }
 
@@ -181,7 +183,7 @@ impl Tape {
         {
             return Err(fault(format!("{} writes {made:?}, was given {given:?}", op.name())));
         }
-        self.steps.push(Step { op: Arc::new(op), reads: reads.to_vec(), writes: writes.to_vec() });
+        self.steps.push(Step { op: Arc::new(op), reads: reads.to_vec(), writes: writes.to_vec(), of: None });
         Ok(())
     }
 

@@ -207,6 +207,10 @@ impl Op for FlashAttentionGradKv {
         no_gradient(self.name())
     }
 
+    fn part(&self) -> bool {
+        true
+    }
+
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
         let s = Sizes::of(&reads[0], self.heads, self.form.scaled);
         let tiles = self.tiles.unwrap_or_else(|| Tiles::of_backward(s.d));
@@ -279,10 +283,18 @@ impl Op for FlashAttentionGradQ {
         no_gradient(self.name())
     }
 
+    fn part(&self) -> bool {
+        true
+    }
+
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
         let s = Sizes::of(&reads[0], self.heads, self.form.scaled);
-        let tiles = self.tiles.unwrap_or_else(|| Tiles::of_forward(s.d));
-        launch("flash_attention_grad_q", s, (tiles.queries, tiles.keys), (self.form, 5))
+        // As large as those of dK and dV, so that both fit one launch.
+        let (held, staged) = match self.tiles {
+            Some(tiles) => (tiles.queries, tiles.keys),
+            None => (Tiles::of_backward(s.d).keys, Tiles::of_backward(s.d).queries),
+        };
+        launch("flash_attention_grad_q", s, (held, staged), (self.form, 5))
     }
 
     fn dispatch_threads(&self, reads: &[Spec], writes: &[Spec]) -> Dispatch {

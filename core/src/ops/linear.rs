@@ -132,7 +132,7 @@ impl Linear {
     }
 }
 
-/// The launch of a product: a square of each thread that works alone; or 64 × 64 elements a workgroup, which brings
+/// The launch of a product: a square of each thread that works alone; or 32 × 32 elements a workgroup, which brings
 /// tiles 16 deep.
 fn product(family: Family, shader: &'static str, [m, k, n]: [usize; 3], transposed: bool) -> Dispatch {
     let mut constants = vec![u("M", m), u("K", k), u("N", n), flag("TRANSPOSED", transposed)];
@@ -144,7 +144,7 @@ fn product(family: Family, shader: &'static str, [m, k, n]: [usize; 3], transpos
         }
         Family::Workgroups => {
             constants.extend(depth(family, 16));
-            groups(m.div_ceil(64) * n.div_ceil(64), 1)
+            groups(m.div_ceil(32) * n.div_ceil(32), 1)
         }
     };
     Dispatch { shader, constants, workgroups }

@@ -124,6 +124,11 @@ pub trait Op: Debug + Send + Sync {
         None
     }
 
+    /// Whether it writes only a part of its output, of which other steps write the rest.
+    fn part(&self) -> bool {
+        false
+    }
+
     /// The kernel launch.
     fn dispatch(&self, reads: &[Spec], writes: &[Spec]) -> Dispatch;
 
@@ -145,6 +150,8 @@ pub trait DynOp: Debug + Send + Sync {
     fn vjp_dyn(&self, back: &mut Backward<'_>, step: &Step) -> Result<()>;
     /// See [`Op::slope`].
     fn slope_dyn(&self) -> Option<usize>;
+    /// See [`Op::part`].
+    fn part_dyn(&self) -> bool;
     /// See [`Op::dispatch`].
     fn dispatch_dyn(&self, family: Family, reads: &[Spec], writes: &[Spec]) -> Dispatch;
 }
@@ -164,6 +171,9 @@ impl<T: Op> DynOp for T {
     }
     fn slope_dyn(&self) -> Option<usize> {
         self.slope()
+    }
+    fn part_dyn(&self) -> bool {
+        self.part()
     }
     fn dispatch_dyn(&self, family: Family, reads: &[Spec], writes: &[Spec]) -> Dispatch {
         match family {

@@ -62,7 +62,6 @@ pub struct Trainer {
     update: Program,
     validate: Program,
     validation: (usize, usize),
-    dispatches: usize,
     average: Option<Averaging>,
 }
 
@@ -109,7 +108,6 @@ impl Trainer {
         let batch = train.batch.min(windows);
         let micro = micro_plan(architecture, model, train, &params, &material.training, false)?;
         let update = update_plan("", train, &params, 1)?;
-        let dispatches = train.accumulate * micro.steps.len() + update.steps.len();
         let (micro, update) = (device.compile(micro)?, device.compile(update)?);
         let validate = device.compile(validation_plan(architecture, model, &params, &material, batch)?)?;
         device.write("validation", 0, &Data::U32(material.validation))?;
@@ -131,7 +129,6 @@ impl Trainer {
             update,
             validate,
             validation: (batch, windows / batch),
-            dispatches,
             average: None,
         })
     }
@@ -265,7 +262,7 @@ impl Trainer {
 
     /// Kernel launches of a step.
     pub fn dispatches_per_step(&self) -> usize {
-        self.dispatches
+        self.train.accumulate * self.device.launches(self.micro) + self.device.launches(self.update)
     }
 
     /// How many steps can go into one submission.

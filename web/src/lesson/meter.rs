@@ -98,6 +98,10 @@ impl Device for Metered {
         self.device.submit(programs)
     }
 
+    fn launches(&self, program: Program) -> usize {
+        self.device.launches(program)
+    }
+
     fn read_all(&mut self, sources: Vec<Source>) -> Reading<'_, Vec<Data>> {
         self.device.read_all(sources)
     }

@@ -75,6 +75,9 @@ struct Training {
     /// Also where a step's time goes, op by op (wasm and cpu).
     #[arg(long)]
     profile: bool,
+    /// Whether ops that may go together are one launch (webgpu and vulkan); as the page has it unless given.
+    #[arg(long)]
+    fused: Option<bool>,
     /// In the browser: the build without fused multiply-adds, as browsers without relaxed SIMD get it.
     #[arg(long)]
     simd128: bool,
@@ -97,7 +100,16 @@ impl Target {
     fn request(self, what: What, shape: &Shape, steps: usize) -> Request {
         let label = self.label();
         let gpu = matches!(self, Self::Webgpu | Self::Vulkan);
-        Request { what, gpu, label, shape: shape.clone(), steps, lengths: Vec::new(), profile: false }
+        Request {
+            what,
+            gpu,
+            label,
+            shape: shape.clone(),
+            steps,
+            lengths: Vec::new(),
+            profile: false,
+            fused: None,
+        }
     }
 
     /// As the rows name it.
@@ -136,8 +148,8 @@ pub(crate) fn main() -> ExitCode {
 fn training(args: &Training) -> Result<()> {
     for shape in &shapes(&args.shape)? {
         for target in Target::or_all(args.device) {
-            let request =
-                Request { profile: args.profile, ..target.request(What::Training, shape, args.steps) };
+            let (profile, fused) = (args.profile, args.fused);
+            let request = Request { profile, fused, ..target.request(What::Training, shape, args.steps) };
             print(&ours(&request, target.in_browser(), args.simd128)?);
         }
     }

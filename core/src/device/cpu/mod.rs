@@ -205,6 +205,10 @@ impl<F: Real> Device for Cpu<F> {
         programs.iter().try_for_each(|&p| self.run(p))
     }
 
+    fn launches(&self, program: Program) -> usize {
+        self.programs.get(program.0).and_then(Option::as_ref).map_or(0, |compiled| compiled.plan.steps.len())
+    }
+
     fn read_all(&mut self, sources: Vec<Source>) -> Reading<'_, Vec<Data>> {
         Box::pin(async move {
             if self.lost {

@@ -8,11 +8,13 @@
 mod buffers;
 mod ceiling;
 mod faults;
+pub mod fuse;
 mod open;
 mod program;
 mod read;
 mod repeat;
 pub mod shaders;
+mod text;
 mod timer;
 mod tune;
 
@@ -47,6 +49,7 @@ pub struct Gpu {
     timer: Option<timer::Timer>,
     made: Made,
     family: Family,
+    fusing: Option<bool>,
 }
 
 impl Gpu {
@@ -65,6 +68,7 @@ impl Gpu {
             timer: None,
             made: Made::default(),
             family,
+            fusing: None,
         })
     }
 
@@ -77,6 +81,12 @@ impl Gpu {
     /// Chooses the kernels that plans compile to from now on.
     pub fn set_family(&mut self, family: Family) {
         self.family = family;
+    }
+
+    /// Whether steps that may go together are one launch in plans compiled from now on. Unless it is said, they are in
+    /// [`Family::Workgroups`]: a card waits between launches, a processor in disguise only compiles longer kernels.
+    pub fn set_fusing(&mut self, fusing: bool) {
+        self.fusing = Some(fusing);
     }
 
     /// True if the adapter is a CPU in disguise (SwiftShader, llvmpipe, WARP).
@@ -173,6 +183,10 @@ impl Device for Gpu {
         self.record(&mut encoder.begin_compute_pass(&Default::default()), programs)?;
         self.opened.queue.submit([encoder.finish()]);
         self.opened.faults.check()
+    }
+
+    fn launches(&self, program: Program) -> usize {
+        self.program(program).map_or(0, |compiled| compiled.launches.len())
     }
 
     fn read_all(&mut self, sources: Vec<Source>) -> Reading<'_, Vec<Data>> {

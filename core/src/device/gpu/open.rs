@@ -48,11 +48,15 @@ pub(super) async fn open() -> Result<Opened> {
     Ok(Opened { device, queue, faults, software: is_software(&info, &name), name })
 }
 
-/// WebGPU's defaults, with larger buffers where the adapter has them; never more than it has.
+/// Bindings of a kernel, where the adapter allows more than 8: what browsers offer on most of them.
+const MOST_BINDINGS: u32 = 10;
+
+/// WebGPU's defaults, with larger buffers and more bindings where the adapter has them; never more than it has.
 fn limits(adapter: &wgpu::Limits) -> wgpu::Limits {
     let mut limits = wgpu::Limits::defaults();
     limits.max_buffer_size = LARGEST_BUFFER;
     limits.max_storage_buffer_binding_size = LARGEST_BUFFER;
+    limits.max_storage_buffers_per_shader_stage = MOST_BINDINGS;
     limits.or_worse_values_from(adapter)
 }
 

@@ -2,9 +2,10 @@
 
 use super::Gpu;
 use super::buffers::Storage;
+use super::fuse::{Fused, Member, fuse};
 use super::shaders;
 use crate::graph::{Location, Plan, PlanStep, Spec};
-use crate::ops::Dispatch;
+use crate::ops::{Dispatch, Family};
 use crate::{Error, Result};
 
 /// One launch, ready to be recorded.
@@ -37,18 +38,52 @@ impl Gpu {
             slots.push(self.storage(&format!("{} slot {index}", plan.label), dtype, len)?);
         }
         let mut launches = Vec::with_capacity(plan.steps.len());
-        for step in &plan.steps {
-            launches.push(self.launch(step, &slots)?);
+        for steps in plan.steps.chunk_by(|_, next| next.together) {
+            self.launch(steps, &slots, &mut launches)?;
         }
         Ok(Compiled { plan, slots, launches })
     }
 
-    fn launch(&mut self, step: &PlanStep, slots: &[Storage]) -> Result<Launch> {
-        let specs = |values: &[(Location, Spec)]| values.iter().map(|(_, s)| s.clone()).collect::<Vec<_>>();
-        let dispatch = step.step.op.dispatch_dyn(self.family, &specs(&step.reads), &specs(&step.writes));
-        let pipeline = self.pipeline(&dispatch, (step.reads.len(), step.writes.len()))?;
-        let mut entries = Vec::with_capacity(step.reads.len() + step.writes.len());
-        for (binding, (location, spec)) in step.reads.iter().chain(&step.writes).enumerate() {
+    /// Makes the launch of these steps, or one of each.
+    fn launch(&mut self, steps: &[PlanStep], slots: &[Storage], launches: &mut Vec<Launch>) -> Result<()> {
+        let mut kernels = Vec::with_capacity(steps.len());
+        for step in steps {
+            let specs =
+                |values: &[(Location, Spec)]| values.iter().map(|(_, s)| s.clone()).collect::<Vec<_>>();
+            let dispatch = step.step.op.dispatch_dyn(self.family, &specs(&step.reads), &specs(&step.writes));
+            kernels.push((shaders::source(&dispatch)?, dispatch, step));
+        }
+        if let Some((name, fused)) = self.fused(&kernels) {
+            launches.push(self.bound(&name, fused, slots)?);
+            return Ok(());
+        }
+        for (source, dispatch, step) in kernels {
+            let (reads, writes) = (step.reads.clone(), step.writes.clone());
+            let kernel = Fused { source, workgroups: dispatch.workgroups, reads, writes };
+            launches.push(self.bound(dispatch.shader, kernel, slots)?);
+        }
+        Ok(())
+    }
+
+    /// Several kernels as one, if they may go together and the adapter allows it as many bindings; and its name.
+    fn fused(&self, kernels: &[(String, Dispatch, &PlanStep)]) -> Option<(String, Fused)> {
+        if kernels.len() < 2 || !self.fusing.unwrap_or(self.family == Family::Workgroups) {
+            return None;
+        }
+        let members: Vec<_> =
+            kernels.iter().map(|(source, dispatch, step)| Member::new(source, dispatch, step)).collect();
+        let fused = fuse(&members)?;
+        let most = self.opened.device.limits().max_storage_buffers_per_shader_stage as usize;
+        let names: Vec<&str> = kernels.iter().map(|(_, dispatch, _)| dispatch.shader).collect();
+        (fused.reads.len() + fused.writes.len() <= most).then(|| (names.join(" and "), fused))
+    }
+
+    /// A kernel with what it is bound to.
+    fn bound(&mut self, name: &str, kernel: Fused, slots: &[Storage]) -> Result<Launch> {
+        let sides = (kernel.reads.len(), kernel.writes.len());
+        let pipeline = self.pipeline(name, kernel.source, sides)?;
+        let mut entries = Vec::with_capacity(sides.0 + sides.1);
+        for (binding, (location, spec)) in kernel.reads.iter().chain(&kernel.writes).enumerate() {
             let (storage, range) = self.place(slots, location, spec)?;
             let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
                 buffer: &storage.buffer,
@@ -57,20 +92,23 @@ impl Gpu {
             });
             entries.push(wgpu::BindGroupEntry { binding: binding as u32, resource });
         }
-        let layout = &self.layouts[&(step.reads.len(), step.writes.len())];
         let bindings = self.opened.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some(dispatch.shader),
-            layout: &layout.group,
+            label: Some(name),
+            layout: &self.layouts[&sides].group,
             entries: &entries,
         });
         self.made.bind_groups += 1;
-        self.named(dispatch.shader)?;
-        Ok(Launch { pipeline, bindings, workgroups: dispatch.workgroups })
+        self.named(name)?;
+        Ok(Launch { pipeline, bindings, workgroups: kernel.workgroups })
     }
 
     /// The pipeline of a kernel, made once for each text.
-    fn pipeline(&mut self, dispatch: &Dispatch, sides: (usize, usize)) -> Result<wgpu::ComputePipeline> {
-        let source = shaders::source(dispatch)?;
+    fn pipeline(
+        &mut self,
+        name: &str,
+        source: String,
+        sides: (usize, usize),
+    ) -> Result<wgpu::ComputePipeline> {
         if let Some(pipeline) = self.pipelines.get(&source) {
             return Ok(pipeline.clone());
         }
@@ -79,11 +117,11 @@ impl Gpu {
             self.layouts.insert(sides, layout);
         }
         let module = self.opened.device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(dispatch.shader),
+            label: Some(name),
             source: wgpu::ShaderSource::Wgsl(source.as_str().into()),
         });
         let pipeline = self.opened.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(dispatch.shader),
+            label: Some(name),
             layout: Some(&self.layouts[&sides].pipeline),
             module: &module,
             entry_point: Some("main"),
@@ -95,7 +133,7 @@ impl Gpu {
             cache: None,
         });
         self.made.pipelines += 1;
-        self.named(dispatch.shader)?;
+        self.named(name)?;
         self.pipelines.insert(source, pipeline.clone());
         Ok(pipeline)
     }
