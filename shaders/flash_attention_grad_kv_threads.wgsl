@@ -1,4 +1,4 @@
-// dK and dV, a thread for HELD key rows, four queries at a time, P recomputed from the log-sum-exp
+// dK and dV, a thread for HELD key rows, two queries at a time, P recomputed from the log-sum-exp
 // (core/src/ops/flash_attention_grad.rs).
 @group(0) @binding(0) var<storage, read> qkv: array<vec4f>;
 @group(0) @binding(1) var<storage, read> dout: array<vec4f>;
@@ -24,32 +24,30 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
 #end
 #end
     // Queries before the first key see none of these.
-    for (var j = select(0u, at.first / 4u * 4u, CAUSAL); j < T; j += 4u) {
-#repeat t 0 4
+    for (var j = select(0u, at.first / 2u * 2u, CAUSAL); j < T; j += 2u) {
+#repeat t 0 2
         let query_#t = query(at.b, j + #tu, at.h);
         let out_#t = output(at.b, j + #tu, at.h);
         let line_#t = line + min(j + #tu, T - 1u);
 #end
-        let lses = vec4f(lse[line_0], lse[line_1], lse[line_2], lse[line_3]);
-        let deltas = vec4f(delta[line_0], delta[line_1], delta[line_2], delta[line_3]);
-        let queries = vec4u(j, j + 1u, j + 2u, j + 3u);
+        let lses = vec2f(lse[line_0], lse[line_1]);
+        let deltas = vec2f(delta[line_0], delta[line_1]);
+        let queries = vec2u(j, j + 1u);
 #repeat r 0 HELD
-        var score_#r = vec4f();
-        var dp_#r = vec4f();
+        var score_#r = vec2f();
+        var dp_#r = vec2f();
 #end
 #repeat d 0 D4
-        let q_#d = mat4x4f(qkv[query_0 + #du], qkv[query_1 + #du], qkv[query_2 + #du], qkv[query_3 + #du]);
-        let g_#d = mat4x4f(dout[out_0 + #du], dout[out_1 + #du], dout[out_2 + #du], dout[out_3 + #du]);
-        let qt_#d = transpose(q_#d);
-        let gt_#d = transpose(g_#d);
+        let q_#d = mat2x4f(qkv[query_0 + #du], qkv[query_1 + #du]);
+        let g_#d = mat2x4f(dout[out_0 + #du], dout[out_1 + #du]);
 #repeat r 0 HELD
-        score_#r = plus(score_#r, k_#r_#d, qt_#d);
-        dp_#r = plus(dp_#r, v_#r_#d, gt_#d);
+        score_#r = along(score_#r, k_#r_#d, q_#d);
+        dp_#r = along(dp_#r, v_#r_#d, g_#d);
 #end
 #end
 #repeat r 0 HELD
-        let seen_#r = (queries < vec4u(T)) & (queries >= vec4u(select(0u, at.first + #ru, CAUSAL)));
-        let p_#r = select(vec4f(), exp(score_#r - lses), seen_#r);
+        let seen_#r = (queries < vec2u(T)) & (queries >= vec2u(select(0u, at.first + #ru, CAUSAL)));
+        let p_#r = select(vec2f(), exp(score_#r - lses), seen_#r);
         let ds_#r = SCALE * p_#r * (dp_#r - deltas);
 #repeat d 0 D4
         dk_#r_#d = plus(dk_#r_#d, ds_#r, q_#d);

@@ -1,4 +1,4 @@
-// dQ, a thread for HELD query rows, four keys at a time, P recomputed from the log-sum-exp
+// dQ, a thread for HELD query rows, two keys at a time, P recomputed from the log-sum-exp
 // (core/src/ops/flash_attention_grad.rs).
 @group(0) @binding(0) var<storage, read> qkv: array<vec4f>;
 @group(0) @binding(1) var<storage, read> dout: array<vec4f>;
@@ -26,30 +26,24 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
 #end
 #end
     let end = last_key(at.first);
-    for (var j = 0u; j < end; j += 4u) {
-#repeat t 0 4
+    for (var j = 0u; j < end; j += 2u) {
+#repeat t 0 2
         let key_#t = query(at.b, j + #tu, at.h) + C4;
 #end
 #repeat r 0 HELD
-        var score_#r = vec4f();
-        var dp_#r = vec4f();
+        var score_#r = vec2f();
+        var dp_#r = vec2f();
 #end
 #repeat d 0 D4
-        let k_#d = mat4x4f(qkv[key_0 + #du], qkv[key_1 + #du], qkv[key_2 + #du], qkv[key_3 + #du]);
-        let kt_#d = transpose(k_#d);
-        let vt_#d = transpose(mat4x4f(
-            qkv[key_0 + C4 + #du],
-            qkv[key_1 + C4 + #du],
-            qkv[key_2 + C4 + #du],
-            qkv[key_3 + C4 + #du],
-        ));
+        let k_#d = mat2x4f(qkv[key_0 + #du], qkv[key_1 + #du]);
+        let v_#d = mat2x4f(qkv[key_0 + C4 + #du], qkv[key_1 + C4 + #du]);
 #repeat r 0 HELD
-        score_#r = plus(score_#r, q_#r_#d, kt_#d);
-        dp_#r = plus(dp_#r, g_#r_#d, vt_#d);
+        score_#r = along(score_#r, q_#r_#d, k_#d);
+        dp_#r = along(dp_#r, g_#r_#d, v_#d);
 #end
 #end
 #repeat r 0 HELD
-        let p_#r = select(vec4f(), exp(score_#r - lse_#r), sees(at.first + #ru, j));
+        let p_#r = select(vec2f(), exp(score_#r - lse_#r), sees(at.first + #ru, j));
         let ds_#r = SCALE * p_#r * (dp_#r - delta_#r);
 #repeat d 0 D4
         dq_#r_#d = plus(dq_#r_#d, ds_#r, k_#d);

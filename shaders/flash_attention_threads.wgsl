@@ -1,4 +1,4 @@
-// Attention, a thread for HELD query rows, four keys at a time, softmax online (core/src/ops/flash_attention.rs).
+// Attention, a thread for HELD query rows, two keys at a time, softmax online (core/src/ops/flash_attention.rs).
 @group(0) @binding(0) var<storage, read> qkv: array<vec4f>;
 @group(0) @binding(1) var<storage, read_write> o: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> lse: array<f32>;
@@ -20,34 +20,29 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     var weight_#r = 0.0;
 #end
     let end = last_key(at.first);
-    for (var j = 0u; j < end; j += 4u) {
-#repeat t 0 4
+    for (var j = 0u; j < end; j += 2u) {
+#repeat t 0 2
         let key_#t = query(at.b, j + #tu, at.h) + C4;
 #end
 #repeat r 0 HELD
-        var score_#r = vec4f();
+        var score_#r = vec2f();
 #end
 #repeat d 0 D4
-        let k_#d = transpose(mat4x4f(qkv[key_0 + #du], qkv[key_1 + #du], qkv[key_2 + #du], qkv[key_3 + #du]));
+        let k_#d = mat2x4f(qkv[key_0 + #du], qkv[key_1 + #du]);
 #repeat r 0 HELD
-        score_#r = plus(score_#r, q_#r_#d, k_#d);
+        score_#r = along(score_#r, q_#r_#d, k_#d);
 #end
 #end
 #repeat r 0 HELD
-        score_#r = select(vec4f(-1e30), score_#r, sees(at.first + #ru, j));
-        let peak_#r = max(largest_#r, max(max(score_#r.x, score_#r.y), max(score_#r.z, score_#r.w)));
+        score_#r = select(vec2f(-1e30), score_#r, sees(at.first + #ru, j));
+        let peak_#r = max(largest_#r, max(score_#r.x, score_#r.y));
         let p_#r = exp(score_#r - peak_#r);
         let rescale_#r = exp(largest_#r - peak_#r);
-        weight_#r = weight_#r * rescale_#r + total(p_#r);
+        weight_#r = weight_#r * rescale_#r + (p_#r.x + p_#r.y);
         largest_#r = peak_#r;
 #end
 #repeat d 0 D4
-        let v_#d = mat4x4f(
-            qkv[key_0 + C4 + #du],
-            qkv[key_1 + C4 + #du],
-            qkv[key_2 + C4 + #du],
-            qkv[key_3 + C4 + #du],
-        );
+        let v_#d = mat2x4f(qkv[key_0 + C4 + #du], qkv[key_1 + C4 + #du]);
 #repeat r 0 HELD
         sum_#r_#d = plus(sum_#r_#d * rescale_#r, p_#r, v_#d);
 #end

@@ -1,5 +1,5 @@
 // Attention with a thread for HELD rows of one head, all in registers: no barrier and no workgroup memory. Rows of
-// other kinds pass by, four at a time. D is a multiple of 4.
+// other kinds pass by, two at a time: more would be a longer text, and slower (shaders/README.md). D is a multiple of 4.
 const C4: u32 = H * D4;
 const BLOCKS: u32 = (T + HELD - 1u) / HELD;
 
@@ -16,12 +16,14 @@ fn place(i: u32) -> Place {
 }
 
 // sum + x · m, where m's columns are what x's elements weigh.
-fn plus(sum: vec4f, x: vec4f, m: mat4x4f) -> vec4f {
-    return fma(vec4f(x.w), m[3], fma(vec4f(x.z), m[2], fma(vec4f(x.y), m[1], fma(vec4f(x.x), m[0], sum))));
+fn plus(sum: vec4f, x: vec2f, m: mat2x4f) -> vec4f {
+    return fma(vec4f(x.y), m[1], fma(vec4f(x.x), m[0], sum));
 }
 
-fn total(x: vec4f) -> f32 {
-    return x.x + x.y + x.z + x.w;
+// sum + x · m, where m's columns are four numbers of each row passing by.
+fn along(sum: vec2f, x: vec4f, m: mat2x4f) -> vec2f {
+    let t = transpose(m);
+    return fma(vec2f(x.w), t[3], fma(vec2f(x.z), t[2], fma(vec2f(x.y), t[1], fma(vec2f(x.x), t[0], sum))));
 }
 
 fn query(b: u32, t: u32, h: u32) -> u32 {
@@ -32,13 +34,13 @@ fn output(b: u32, t: u32, h: u32) -> u32 {
     return (b * T + min(t, T - 1u)) * C4 + h * D4;
 }
 
-// Which of the keys j..j+4 query `row` sees.
-fn sees(row: u32, j: u32) -> vec4<bool> {
-    let keys = vec4u(j, j + 1u, j + 2u, j + 3u);
+// Which of the keys j and j + 1 query `row` sees.
+fn sees(row: u32, j: u32) -> vec2<bool> {
+    let keys = vec2u(j, j + 1u);
     if CAUSAL {
-        return keys <= vec4u(min(row, T - 1u));
+        return keys <= vec2u(min(row, T - 1u));
     }
-    return keys < vec4u(T);
+    return keys < vec2u(T);
 }
 
 // Where the keys end that a block of queries sees.

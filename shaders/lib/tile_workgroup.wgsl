@@ -15,6 +15,10 @@ const ACROSS: u32 = (N + SIDE - 1u) / SIDE;
 // Rows and columns of four of a thread.
 const EACH: vec2u = vec2u(4u, 1u);
 
+// What is loaded at a time.
+alias X = vec4f;
+alias W = vec4f;
+
 // The first row and column of four of a thread.
 fn corner(group: vec3u, thread: vec3u) -> vec2u {
     let at = flat_group(group);

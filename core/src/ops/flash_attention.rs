@@ -229,7 +229,7 @@ impl Op for FlashAttention {
 
     fn dispatch_threads(&self, reads: &[Spec], writes: &[Spec]) -> Dispatch {
         let s = Sizes::of(&reads[0], self.heads, self.form.scaled);
-        launch_threads("flash_attention_threads", s, (8, 128), (self.form, self.tiles))
+        launch_threads("flash_attention_threads", s, (8, 256), (self.form, self.tiles))
             .unwrap_or_else(|| self.dispatch(reads, writes))
     }
 }

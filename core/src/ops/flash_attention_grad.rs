@@ -219,7 +219,7 @@ impl Op for FlashAttentionGradKv {
 
     fn dispatch_threads(&self, reads: &[Spec], writes: &[Spec]) -> Dispatch {
         let s = Sizes::of(&reads[0], self.heads, self.form.scaled);
-        launch_threads("flash_attention_grad_kv_threads", s, (4, 96), (self.form, self.tiles))
+        launch_threads("flash_attention_grad_kv_threads", s, (4, 128), (self.form, self.tiles))
             .unwrap_or_else(|| self.dispatch(reads, writes))
     }
 }
@@ -299,7 +299,7 @@ impl Op for FlashAttentionGradQ {
 
     fn dispatch_threads(&self, reads: &[Spec], writes: &[Spec]) -> Dispatch {
         let s = Sizes::of(&reads[0], self.heads, self.form.scaled);
-        launch_threads("flash_attention_grad_q_threads", s, (8, 128), (self.form, self.tiles))
+        launch_threads("flash_attention_grad_q_threads", s, (8, 192), (self.form, self.tiles))
             .unwrap_or_else(|| self.dispatch(reads, writes))
     }
 }

@@ -138,8 +138,10 @@ fn bind(parts: &mut [Part<'_>], source: &mut String) -> Option<[Vec<Place>; 2]> 
             }
         }
         for (at, (_, ty)) in bound.iter().enumerate() {
-            let _ =
-                writeln!(source, "@group(0) @binding({binding}) var<storage, {access}> {access}_{at}: {ty};");
+            let _ = writeln!(
+                source,
+                "@group(0) @binding({binding}) var<storage, {access}> {access}_{at}: array<{ty}>;"
+            );
             binding += 1;
         }
         Some(bound.into_iter().map(|(place, _)| place.clone()).collect::<Vec<_>>())

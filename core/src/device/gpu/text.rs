@@ -16,7 +16,7 @@ pub(super) enum Builtin {
 /// A kernel's text, taken apart.
 #[derive(Debug, Default)]
 pub(super) struct Kernel<'a> {
-    /// Name and type of each binding.
+    /// Name of each binding, and of what it is an array.
     pub(super) bindings: HashMap<usize, (&'a str, &'a str)>,
     /// Name, element and length of each array in workgroup memory.
     pub(super) shared: Vec<(&'a str, &'a str, &'a str)>,
@@ -81,6 +81,11 @@ impl<'a> Kernel<'a> {
             }
         }
         kernel.names.push("main");
+        // What lies in a binding is compared with other kernels': not by a name of this one's.
+        for (_, ty) in kernel.bindings.values_mut() {
+            let element = ty.trim_start_matches("array<").trim_end_matches('>');
+            *ty = constants.get(element).copied().unwrap_or(element);
+        }
         let mut sides = size.split(", ").map(|side| number(side, &constants));
         kernel.size = [sides.next()??, sides.next().unwrap_or(Some(1))?];
         Some(kernel)
