@@ -1,8 +1,8 @@
 //! The planner: a tape with lifetimes turned into slots.
 //!
-//! An activation occupies a slot from the step that first writes it to the last step that touches it;
-//! then the slot is free for another. Steps that may go together count as one here. Slots are whole buffers: WebGPU forbids one buffer to be read and
-//! written within a dispatch, so an input and an output never share one.
+//! An activation occupies a slot from the step that first writes it to the last step that touches it; then the slot is
+//! free for another. Steps that may go together count as one here. Slots are whole buffers: WebGPU forbids one buffer to
+//! be read and written within a dispatch, so an input and an output never share one.
 
 use super::tape::{DType, Place, Spec, Step, Tape, Value};
 use super::together::together;
