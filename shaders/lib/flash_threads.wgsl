@@ -1,5 +1,5 @@
 // Attention with a thread for HELD rows of one head, all in registers: no barrier and no workgroup memory. Rows of
-// other kinds pass by, two at a time: more would be a longer text, and slower (shaders/README.md). D is a multiple of 4.
+// other kinds pass by, two at a time: four were a longer text and no quicker (shaders/README.md). D is a multiple of 4.
 const C4: u32 = H * D4;
 const BLOCKS: u32 = (T + HELD - 1u) / HELD;
 

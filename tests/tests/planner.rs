@@ -118,9 +118,9 @@ fn check_together(steps: &[PlanStep]) {
     }
 }
 
-/// The critical path of a layer: what goes together counts once.
+/// What goes together counts once.
 #[test]
-fn a_layer_is_seven_launches_forward_and_eight_back() {
+fn a_layer_is_22_steps_of_which_15_wait_for_another() {
     let launches = |layers: usize| {
         let mut tape = Tape::new();
         let gpt = Gpt { layers, ..Gpt::small(Heads::Flash) };

@@ -198,8 +198,9 @@ fn every_constant_is_used() {
         let text = text.join("\n");
         let words = words(&text);
         // Bounds of repetitions are gone from the text.
-        let mut heads = KERNELS.iter().filter(|(name, _)| *name == dispatch.shader).flat_map(|k| k.1.lines());
-        let mut bounds = |n: &str| heads.any(|l| l.starts_with("#repeat ") && l.split(' ').any(|w| w == n));
+        let texts = || KERNELS.iter().filter(|(name, _)| *name == dispatch.shader);
+        let heads = || texts().flat_map(|k| k.1.lines()).filter(|l| l.starts_with("#repeat "));
+        let bounds = |n: &str| heads().any(|l| l.split(' ').any(|word| word == n));
         let names = names.into_iter();
         unused.extend(names.filter(|n| !words.contains(n) && !bounds(n)).map(|n| (dispatch.shader, n)));
     }

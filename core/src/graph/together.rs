@@ -44,12 +44,13 @@ fn same_storage(tape: &Tape, a: Value, b: Value) -> bool {
 
 /// Whether they have an element in common.
 fn overlap(tape: &Tape, a: Value, b: Value) -> bool {
-    match (place(tape, a), place(tape, b)) {
-        (Place::Buffer { name: x, offset: i }, Place::Buffer { name: y, offset: j }) => {
-            x == y && *i < j + tape.spec(b).len() && *j < i + tape.spec(a).len()
+    let apart = match (place(tape, a), place(tape, b)) {
+        (Place::Buffer { offset: i, .. }, Place::Buffer { offset: j, .. }) => {
+            i + tape.spec(a).len() <= *j || j + tape.spec(b).len() <= *i
         }
-        _ => a == b,
-    }
+        _ => false,
+    };
+    same_storage(tape, a, b) && !apart
 }
 
 fn place(tape: &Tape, value: Value) -> &Place {

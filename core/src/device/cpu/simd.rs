@@ -129,7 +129,7 @@ fn fold(mut lanes: [f32; LANES], join: impl Fn(f32, f32) -> f32) -> f32 {
 /// ln of the least power of e that is told from 0, 1.6e-28. A weight of a softmax as small as that changes no sum; but what
 /// is multiplied with it can become subnormal (below 1.2e-38), and of such numbers a processor of Intel's works out one
 /// where it else works out hundreds. In wasm nothing can tell it to take them for 0.
-pub(super) const LEAST: f32 = -64.0;
+const LEAST: f32 = -64.0;
 
 /// e^x without branches, so that loops over it become vector code. With n = round(x / ln 2) and
 /// r = x − n ln 2, e^x = 2^n e^r; e^r is the polynomial of Cephes' `expf` (S. Moshier, 1992), and ln 2 is

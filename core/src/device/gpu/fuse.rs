@@ -39,7 +39,7 @@ impl<'a> Member<'a> {
     }
 }
 
-/// Several launches put together.
+/// A kernel and what it is bound to: several put together, or one as it is.
 #[derive(Clone, Debug)]
 pub struct Fused {
     /// The kernel's whole text.
