@@ -89,6 +89,28 @@ fn a_draft_that_is_the_target_is_always_right() {
 }
 
 #[test]
+fn prompts_that_were_read_need_not_be_read_again() {
+    let mut pair = pair(37, 40, Draft::Noisy(0.08));
+    let prompts = prompts(6, 9, 37);
+    let speculator = pair.speculator(exact(6, 3)).expect("plans");
+    let settings = |seed| SampleConfig { max_tokens: 20, seed, ..SampleConfig::default() };
+    let mut draw = |seed, again| {
+        let device = &mut *pair.device;
+        block_on(async {
+            if again {
+                speculator.run_again(device, &prompts, &settings(seed), None).await
+            } else {
+                speculator.run(device, &prompts, &settings(seed), None).await
+            }
+        })
+        .expect("texts")
+    };
+    let first = [draw(1, false), draw(2, false)];
+    assert_eq!(first, [draw(1, true), draw(2, true)]);
+    assert_ne!(first[0].answers, first[1].answers);
+}
+
+#[test]
 fn the_context_and_the_stop_end_a_text_where_they_should() {
     let mut pair = pair(37, 16, Draft::Same);
     for length in [13, 14, 15] {

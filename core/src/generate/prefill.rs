@@ -60,6 +60,12 @@ impl Prefill {
             device.write(&self.positions, 0, &Data::U32(vec![start as u32; lengths.len()]))?;
             device.submit(&[self.program])?;
         }
+        self.rewind(device, lengths)
+    }
+
+    /// Leaves each row at its prompt's last token, without reading the prompts: for prompts that were read before.
+    /// Decoding writes keys and values from that token on, so those before it are still the prompt's.
+    pub(super) fn rewind(&self, device: &mut dyn Device, lengths: &[usize]) -> Result<()> {
         let last = lengths.iter().map(|&n| n.saturating_sub(1) as u32).collect();
         device.write(&self.positions, 0, &Data::U32(last))
     }

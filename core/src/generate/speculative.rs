@@ -4,6 +4,7 @@
 
 use super::decode::check;
 use super::prefill::{Prefill, Reader};
+use super::tally::Tally;
 use crate::device::{Data, Device, Program, Source, compile_all};
 use crate::graph::{Plan, Spec, Tape, Value};
 use crate::model::{DecodeInputs, Params, check_tokens};
@@ -11,7 +12,6 @@ use crate::ops::{Accept, Distribution, Propose};
 use crate::protocol::{ModelConfig, SampleConfig};
 use crate::rng::{Stream, threefry};
 use crate::{Error, Result};
-use serde::{Deserialize, Serialize};
 
 pub use round::{Drawn, Proposal, Round, Verdict};
 
@@ -49,68 +49,6 @@ pub struct Speculator {
     positions: usize,
     vocab: usize,
     width: usize,
-}
-
-/// What rounds came to, over all rows.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Tally {
-    /// Calls of the target: rounds of rows that were not done.
-    pub calls: u64,
-    /// Tokens made, those beyond a row's end included: a round is never cut short.
-    pub made: u64,
-    /// Tokens drawn after all K proposals had been accepted.
-    pub bonus: u64,
-    /// How often the i-th proposal was looked at.
-    pub tried: Vec<u64>,
-    /// How often it was accepted.
-    pub accepted: Vec<u64>,
-    /// The sum of Σ min(p, q) where it was looked at.
-    pub overlap: Vec<f64>,
-}
-
-impl Tally {
-    /// α: proposals accepted of those looked at.
-    pub fn acceptance(&self) -> f64 {
-        self.accepted.iter().sum::<u64>() as f64 / self.tried.iter().sum::<u64>() as f64
-    }
-
-    /// Tokens a call of the target.
-    pub fn tokens_per_call(&self) -> f64 {
-        self.made as f64 / self.calls as f64
-    }
-
-    /// Adds what other rounds came to.
-    pub fn merge(&mut self, other: &Self) {
-        self.calls += other.calls;
-        self.made += other.made;
-        self.bonus += other.bonus;
-        let k = other.tried.len();
-        self.resize(k);
-        for i in 0..k {
-            self.tried[i] += other.tried[i];
-            self.accepted[i] += other.accepted[i];
-            self.overlap[i] += other.overlap[i];
-        }
-    }
-
-    fn resize(&mut self, k: usize) {
-        self.tried.resize(k.max(self.tried.len()), 0);
-        self.accepted.resize(k.max(self.accepted.len()), 0);
-        self.overlap.resize(k.max(self.overlap.len()), 0.0);
-    }
-
-    fn add(&mut self, counts: &[u32], overlap: &[f32]) {
-        let k = overlap.len();
-        self.calls += u64::from(counts[1]);
-        self.made += u64::from(counts[2]);
-        self.bonus += u64::from(counts[3]);
-        self.resize(k);
-        for i in 0..k {
-            self.tried[i] += u64::from(counts[Accept::HEAD + i]);
-            self.accepted[i] += u64::from(counts[Accept::HEAD + k + i]);
-            self.overlap[i] += f64::from(overlap[i]);
-        }
-    }
 }
 
 /// Continued prompts.
@@ -227,11 +165,28 @@ impl Speculator {
     ) -> Result<Speculated> {
         let mut all = Speculated::default();
         for (group, prompts) in prompts.chunks(self.shape.batch).enumerate() {
-            // No draw is made at this index, so the groups' seeds are apart from all draws.
-            let seed = threefry([settings.seed, Stream::Accept as u32], [u32::MAX, group as u32])[0];
-            self.begin(device, prompts, &SampleConfig { seed, ..settings.clone() }, stop)?;
+            self.begin(device, prompts, &of_group(settings, group as u32), stop)?;
             self.finish(device, prompts, settings.max_tokens, stop, &mut all).await?;
         }
+        Ok(all)
+    }
+
+    /// Continues up to B prompts that were the last to be [`run`](Self::run), from the same weights, once more, without reading them:
+    /// their keys and values still stand in the caches. With the same seed it draws the same.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn run_again(
+        &self,
+        device: &mut dyn Device,
+        prompts: &[Vec<u32>],
+        settings: &SampleConfig,
+        stop: Option<u32>,
+    ) -> Result<Speculated> {
+        let mut all = Speculated::default();
+        let lengths = self.place(device, prompts, &of_group(settings, 0), stop)?;
+        self.prefill.rewind(device, &lengths)?;
+        self.finish(device, prompts, settings.max_tokens, stop, &mut all).await?;
         Ok(all)
     }
 
@@ -283,6 +238,18 @@ impl Speculator {
         settings: &SampleConfig,
         stop: Option<u32>,
     ) -> Result<()> {
+        let lengths = self.place(device, prompts, settings, stop)?;
+        self.prefill.run(device, &lengths)
+    }
+
+    /// Puts prompts and settings on the device, and returns the length of each of the B rows.
+    fn place(
+        &self,
+        device: &mut dyn Device,
+        prompts: &[Vec<u32>],
+        settings: &SampleConfig,
+        stop: Option<u32>,
+    ) -> Result<Vec<usize>> {
         let SpeculatorShape { batch, proposals, .. } = self.shape;
         if prompts.len() > batch {
             return Err(Error::Config(format!("{} prompts for a batch of {batch}", prompts.len())));
@@ -320,7 +287,7 @@ impl Speculator {
             device.write(&format!("speculative.{part}"), 0, &Data::U32(data))?;
         }
         device.write("speculative.overlap", 0, &Data::Float(vec![0.0; batch * proposals]))?;
-        self.prefill.run(device, &lengths)
+        Ok(lengths)
     }
 
     async fn finish(
@@ -390,6 +357,13 @@ impl Speculator {
         }
         self.buffers.iter().for_each(|name| device.forget(name));
     }
+}
+
+/// The settings with the seed of this group of prompts.
+fn of_group(settings: &SampleConfig, group: u32) -> SampleConfig {
+    // No draw is made at this index, so the groups' seeds are apart from all draws.
+    let seed = threefry([settings.seed, Stream::Accept as u32], [u32::MAX, group])[0];
+    SampleConfig { seed, ..settings.clone() }
 }
 
 /// What the three plans share.

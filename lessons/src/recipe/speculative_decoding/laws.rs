@@ -115,7 +115,12 @@ pub(super) async fn fits(
         while drawn < samples {
             let seed = course.seed.wrapping_mul(0x85eb).wrapping_add(drawn as u32);
             let settings = SampleConfig { max_tokens: 2, seed, ..SampleConfig::default() };
-            for pair in speculator.run(&mut *device, &prompts, &settings, None).await?.answers {
+            let made = if drawn == 0 {
+                speculator.run(&mut *device, &prompts, &settings, None).await?
+            } else {
+                speculator.run_again(&mut *device, &prompts, &settings, None).await?
+            };
+            for pair in made.answers {
                 let [a, b] = pair[..] else {
                     return Err(Error::Config("the prompt leaves no room for two tokens: shorten it".into()));
                 };
