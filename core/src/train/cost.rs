@@ -1,6 +1,6 @@
 //! What a training step costs: counted from the very plan that a trainer runs.
 
-use super::trainer::micro_plan;
+use super::plans::micro_plan;
 use crate::data::Training;
 use crate::graph::{Plan, PlanStep};
 use crate::model::{Architecture, Params, check_config};

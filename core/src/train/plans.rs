@@ -1,11 +1,12 @@
-//! The parts that every trainer's plans share.
+//! The plans of pretraining, and the parts that every trainer's plans share.
 
 use super::learning_rate;
 use crate::Result;
+use crate::data::{Material, Training};
 use crate::graph::{Plan, Spec, Tape, Value};
-use crate::model::Params;
-use crate::ops::{self, RING, STATE_WORDS, State};
-use crate::protocol::TrainConfig;
+use crate::model::{Architecture, Params};
+use crate::ops::{self, Draw, RING, STATE_WORDS, State};
+use crate::protocol::{ModelConfig, TrainConfig};
 
 /// Micro-batches whose scalars fit the table of one submission.
 pub(crate) const TABLE: usize = 64;
@@ -59,4 +60,57 @@ pub(crate) fn update_plan(
     };
     tape.push_into(adamw, &[state, parts], &[p, m, v, g])?;
     Ok(Plan::new("update", &tape, &[]))
+}
+
+/// Scalars, batch, forward, loss, backward: gradients are added to `grads`. `probe` keeps every node.
+pub(crate) fn micro_plan(
+    architecture: Architecture,
+    model: &ModelConfig,
+    train: &TrainConfig,
+    params: &Params,
+    training: &Training,
+    probe: bool,
+) -> Result<Plan> {
+    let mut tape = Tape::new();
+    let network = architecture.network(&mut tape, model, params, true)?;
+    let state = scalars(&mut tape)?;
+    let context = model.n_positions;
+    let (len, stride, draw) = match training {
+        Training::Rows(_) => (TABLE * train.batch * (context + 1), context + 1, Draw::Sequential),
+        Training::Text(tokens) => (tokens.len(), 1, Draw::Random),
+    };
+    let corpus = tape.buffer("corpus", Spec::u32([len]));
+    let op = ops::Batch { batch: train.batch, context, stride, draw };
+    let batch = tape.push("batch", op, &[corpus, state])?;
+    let logits = network.logits(&mut tape, batch[0])?;
+    let logp = tape.push("logp", ops::LogProb { vocab: network.vocab().0 }, &[logits, batch[1]])?[0];
+    let loss = tape.buffer("metrics", Spec::float([1]));
+    let seed = tape.activation("seed".into(), tape.spec(logp).clone());
+    let scale = 1.0 / train.accumulate as f64;
+    tape.push_into(ops::Pretrain { scale }, &[logp], &[loss, seed])?;
+    tape.backward(&[(logp, seed)])?;
+    Ok(if probe { Plan::probing("micro", &tape) } else { Plan::new("micro", &tape, &[]) })
+}
+
+/// Forward over `batch` held-out windows; their mean loss is added to `validation.loss`.
+pub(crate) fn validation_plan(
+    architecture: Architecture,
+    model: &ModelConfig,
+    params: &Params,
+    material: &Material,
+    batch: usize,
+) -> Result<Plan> {
+    let mut tape = Tape::new();
+    let network = architecture.network(&mut tape, model, params, false)?;
+    let state = scalars(&mut tape)?;
+    let corpus = tape.buffer("validation", Spec::u32([material.validation.len()]));
+    let op =
+        ops::Batch { batch, context: model.n_positions, stride: material.stride, draw: Draw::Sequential };
+    let batch = tape.push("batch", op, &[corpus, state])?;
+    let logits = network.logits(&mut tape, batch[0])?;
+    let logp = tape.push("logp", ops::LogProb { vocab: network.vocab().0 }, &[logits, batch[1]])?[0];
+    let loss = tape.buffer("validation.loss", Spec::float([1]));
+    let seed = tape.activation("seed".into(), tape.spec(logp).clone());
+    tape.push_into(ops::Pretrain { scale: 1.0 }, &[logp], &[loss, seed])?;
+    Ok(Plan::new("validate", &tape, &[]))
 }

@@ -6,12 +6,11 @@
 use super::average::Average;
 use super::check::check_train;
 use super::learning_rate;
-use super::plans::{TABLE, scalars, step_state, update_plan};
+use super::plans::{TABLE, micro_plan, step_state, update_plan, validation_plan};
 use crate::data::{Material, Training};
 use crate::device::{Data, Device, Program, Source};
-use crate::graph::{Plan, Spec, Tape};
 use crate::model::{Architecture, ModelFolder, Params, TrainerState, check_config};
-use crate::ops::{self, Draw, RING, STATE_WORDS, State};
+use crate::ops::{RING, STATE_WORDS, State};
 use crate::protocol::{ModelConfig, RunConfig, TrainConfig};
 use crate::text::Tokenizer;
 use crate::{Error, Result};
@@ -395,57 +394,4 @@ impl Trainer {
         }
         Ok(())
     }
-}
-
-/// Scalars, batch, forward, loss, backward: gradients are added to `grads`. `probe` keeps every node.
-pub(crate) fn micro_plan(
-    architecture: Architecture,
-    model: &ModelConfig,
-    train: &TrainConfig,
-    params: &Params,
-    training: &Training,
-    probe: bool,
-) -> Result<Plan> {
-    let mut tape = Tape::new();
-    let network = architecture.network(&mut tape, model, params, true)?;
-    let state = scalars(&mut tape)?;
-    let context = model.n_positions;
-    let (len, stride, draw) = match training {
-        Training::Rows(_) => (TABLE * train.batch * (context + 1), context + 1, Draw::Sequential),
-        Training::Text(tokens) => (tokens.len(), 1, Draw::Random),
-    };
-    let corpus = tape.buffer("corpus", Spec::u32([len]));
-    let op = ops::Batch { batch: train.batch, context, stride, draw };
-    let batch = tape.push("batch", op, &[corpus, state])?;
-    let logits = network.logits(&mut tape, batch[0])?;
-    let logp = tape.push("logp", ops::LogProb { vocab: network.vocab().0 }, &[logits, batch[1]])?[0];
-    let loss = tape.buffer("metrics", Spec::float([1]));
-    let seed = tape.activation("seed".into(), tape.spec(logp).clone());
-    let scale = 1.0 / train.accumulate as f64;
-    tape.push_into(ops::Pretrain { scale }, &[logp], &[loss, seed])?;
-    tape.backward(&[(logp, seed)])?;
-    Ok(if probe { Plan::probing("micro", &tape) } else { Plan::new("micro", &tape, &[]) })
-}
-
-/// Forward over `batch` held-out windows; their mean loss is added to `validation.loss`.
-fn validation_plan(
-    architecture: Architecture,
-    model: &ModelConfig,
-    params: &Params,
-    material: &Material,
-    batch: usize,
-) -> Result<Plan> {
-    let mut tape = Tape::new();
-    let network = architecture.network(&mut tape, model, params, false)?;
-    let state = scalars(&mut tape)?;
-    let corpus = tape.buffer("validation", Spec::u32([material.validation.len()]));
-    let op =
-        ops::Batch { batch, context: model.n_positions, stride: material.stride, draw: Draw::Sequential };
-    let batch = tape.push("batch", op, &[corpus, state])?;
-    let logits = network.logits(&mut tape, batch[0])?;
-    let logp = tape.push("logp", ops::LogProb { vocab: network.vocab().0 }, &[logits, batch[1]])?[0];
-    let loss = tape.buffer("validation.loss", Spec::float([1]));
-    let seed = tape.activation("seed".into(), tape.spec(logp).clone());
-    tape.push_into(ops::Pretrain { scale: 1.0 }, &[logp], &[loss, seed])?;
-    Ok(Plan::new("validate", &tape, &[]))
 }

@@ -2,18 +2,20 @@
 //! same model with one head, and a recurrent network of as many parameters. Then the heads are measured, cut
 //! out one by one, and all models asked to recall over growing distances.
 
+mod ablation;
 mod checks;
 mod recall;
 
+pub use ablation::Ablation;
 pub use recall::Recall;
 
 use super::pretrain::advance;
 use super::{Course, Report, Size};
 use crate::instruments::theory::{self, Width};
-use crate::instruments::{HeadScore, HeadTrace, Lens, Probe, Repeated, without_head};
+use crate::instruments::{HeadScore, HeadTrace, Lens, Probe, Repeated};
 use crate::loader::world_material;
 use crate::material::WorldRows;
-use crate::world::{EOS, Kind, MADE_UP, Mix, word};
+use crate::world::{EOS, MADE_UP, Mix, word};
 use gradus_core::data::Material;
 use gradus_core::generate::Scorer;
 use gradus_core::model::{Architecture, rnn_like, rnn_parameters};
@@ -166,23 +168,6 @@ pub struct Snapshot {
     pub weights: Vec<f32>,
 }
 
-/// What cutting out one head costs, in nats a token.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Ablation {
-    /// Its layer.
-    pub layer: usize,
-    /// Its number in the layer.
-    pub head: usize,
-    /// On all held-out tokens.
-    pub cost: f64,
-    /// On the words of songs that have been sung before.
-    pub cost_of_repeats: f64,
-    /// On the meanings that dictionaries give for the second time, on the rows that heads are measured on. Runs
-    /// kept by earlier versions lack it.
-    #[serde(default)]
-    pub cost_of_meanings: f64,
-}
-
 /// A song sung twice, but for its last word: the model should look back to what followed "fen".
 fn example() -> Vec<u32> {
     let line: Vec<u32> = [1, 7, 12, 3, 20].map(|w| MADE_UP.token(w)).to_vec();
@@ -288,7 +273,8 @@ async fn attention(course: &mut Course<'_>, settings: &Settings, model: &ModelCo
     let look = lens.look(device, &[example()]).await?;
     let best = strongest(&heads).unwrap_or(heads[0]);
     let trace = look.trace(0, &example(), best.layer, best.head, example().len() - 1);
-    let ablations = ablate(course, &mut trainer, &lens, &weights, &repeated, settings.ablation_rows).await?;
+    let ablations =
+        ablation::ablate(course, &mut trainer, &lens, &weights, &repeated, settings.ablation_rows).await?;
     lens.release(&mut *trainer.device);
     let mut run = Run {
         name: "attention".into(),
@@ -318,52 +304,6 @@ async fn snapshot(trainer: &mut Trainer, lens: &Lens, repeated: &Repeated) -> Re
     let (step, num_tokens) = (trainer.step(), trainer.num_tokens());
     let probe = Some(Probe::of(&look, 0, &example()));
     Ok(Snapshot { step, num_tokens, eval_loss, heads, probe, maps: Vec::new(), weights })
-}
-
-/// Cuts out each head in turn, and puts the weights back.
-async fn ablate(
-    course: &mut Course<'_>,
-    trainer: &mut Trainer,
-    lens: &Lens,
-    weights: &[f32],
-    repeated: &Repeated,
-    rows: u64,
-) -> Result<Vec<Ablation>> {
-    let world = WorldRows::held_out(Mix::FULL, course.seed, lens.model().n_positions);
-    let rows: Vec<_> = (0..rows).map(|i| world.row(i)).collect();
-    let tokens: Vec<Vec<u32>> = rows.iter().map(|r| r.tokens.clone()).collect();
-    // Of all tokens, and of those that a song makes certain.
-    let losses = |logp: Vec<Vec<f32>>| -> (f64, f64) {
-        let (mut all, mut n, mut sung, mut m) = (0.0, 0.0, 0.0, 0.0);
-        for (row, logp) in rows.iter().zip(logp) {
-            for ((&kind, &surprisal), p) in row.kinds.iter().zip(&row.surprisal).zip(logp) {
-                (all, n) = (all - f64::from(p), n + 1.0);
-                if kind == Kind::Song && surprisal < 1e-6 {
-                    (sung, m) = (sung - f64::from(p), m + 1.0);
-                }
-            }
-        }
-        (all / n, sung / f64::max(m, 1.0))
-    };
-    let whole = losses(lens.score(&mut *trainer.device, &tokens).await?);
-    let known = repeated.loss_of_repeats(&lens.score(&mut *trainer.device, &repeated.rows).await?);
-    let (layers, heads) = (lens.model().n_layer, lens.model().n_head);
-    let mut out = Vec::with_capacity(layers * heads);
-    for (layer, head) in (0..layers).flat_map(|l| (0..heads).map(move |h| (l, h))) {
-        lens.load(&mut *trainer.device, &without_head(weights, lens.params(), lens.model(), layer, head))?;
-        let cut = losses(lens.score(&mut *trainer.device, &tokens).await?);
-        let asked = repeated.loss_of_repeats(&lens.score(&mut *trainer.device, &repeated.rows).await?);
-        out.push(Ablation {
-            layer,
-            head,
-            cost: cut.0 - whole.0,
-            cost_of_repeats: cut.1 - whole.1,
-            cost_of_meanings: asked - known,
-        });
-        course.progress(out.len() as u64, (layers * heads) as u64).await?;
-    }
-    lens.load(&mut *trainer.device, weights)?;
-    Ok(out)
 }
 
 /// A model with attention of another shape, trained alike.
