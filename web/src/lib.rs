@@ -21,6 +21,8 @@ pub mod app;
 #[cfg(feature = "app")]
 mod browser;
 #[cfg(feature = "app")]
+mod connection;
+#[cfg(feature = "app")]
 mod link;
 #[cfg(feature = "app")]
 #[allow(unreachable_pub, reason = "the component macro gives its properties a `pub` of its own")]

@@ -1,12 +1,12 @@
 //! The only owner of the worker: spawns it, shakes hands, sends commands, and replaces it when it falls.
 
+use crate::connection::{CANNOT_START, Connection, of_another_build, said};
 use crate::supervise::{Letter, Revival, Supervisor};
 use crate::wire::{self, BUILD, FromWorker};
 use gradus_core::protocol::{Command, Event};
 use js_sys::Uint8Array;
 use std::{cell::RefCell, rc::Rc};
-use wasm_bindgen::{JsCast, closure::Closure};
-use web_sys::{ErrorEvent, MessageEvent, Worker};
+use wasm_bindgen::JsValue;
 
 /// What the link tells the page.
 #[derive(Debug)]
@@ -32,38 +32,25 @@ pub(crate) struct Link(Rc<RefCell<Inner>>);
 
 struct Inner {
     /// `None` where it was given up.
-    worker: Option<Connection>,
+    worker: Option<Listener>,
     /// Which worker is meant: messages of earlier ones are ignored.
     generation: u32,
     supervisor: Supervisor<Uint8Array>,
     tell: Rc<dyn Fn(News)>,
 }
 
-/// A worker and the callbacks that it holds.
-struct Connection {
-    worker: Worker,
+/// The worker of now, and what it is to be told.
+struct Listener {
+    connection: Connection,
     /// Whether it has said that it listens.
     ready: bool,
     /// What waits for that.
     queue: Vec<Letter<Uint8Array>>,
-    _on_message: Closure<dyn FnMut(MessageEvent)>,
-    _on_error: Closure<dyn FnMut(ErrorEvent)>,
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.worker.set_onmessage(None);
-        self.worker.set_onerror(None);
-        // Also the way to give its memory back: wasm memory never shrinks.
-        self.worker.terminate();
-    }
 }
 
 /// Where the worker's loader lies, seen from the page.
 const WORKER: &str = "./worker_loader.js";
 
-const CANNOT_START: &str = "This browser would not start the engine's worker. Allow workers for this site, or use a \
-                            recent Chrome, Edge, Firefox or Safari.";
 const CANNOT_LOAD: &str = "The engine could not be loaded. Check the connection and reload the page, or try again. \
                            A run that was kept is taken up.";
 
@@ -85,8 +72,8 @@ impl Link {
     pub(crate) fn send_with(&self, command: Command, blob: Option<Uint8Array>) {
         let mut inner = self.0.borrow_mut();
         inner.supervisor.sent(&command, blob.as_ref());
-        if let Some(connection) = &mut inner.worker {
-            return connection.deliver((command, blob));
+        if let Some(worker) = &mut inner.worker {
+            return worker.deliver((command, blob));
         }
         let revival = inner.supervisor.wake(&command, blob.as_ref());
         drop(inner);
@@ -128,56 +115,48 @@ impl Link {
     /// Starts a worker in place of the last one and tells it these. Where the browser starts none, it says so and
     /// returns false.
     fn spawn(&self, queue: Vec<Letter<Uint8Array>>) -> bool {
-        let Ok(worker) = Worker::new(WORKER) else {
-            self.give_up(CANNOT_START.into());
-            return false;
-        };
-        let mut inner = self.0.borrow_mut();
-        inner.generation += 1;
-        let generation = inner.generation;
-        let link = self.clone();
-        let on_message = Closure::new(move |message: MessageEvent| {
+        let generation = self.0.borrow().generation + 1;
+        let (link, other) = (self.clone(), self.clone());
+        let heard = move |message: &JsValue| {
             if link.0.borrow().generation == generation
-                && let Some(message) = wire::from_worker(&message.data())
+                && let Some(message) = wire::from_worker(message)
             {
                 link.hear(message);
             }
-        });
-        let link = self.clone();
-        let on_error = Closure::new(move |error: ErrorEvent| {
-            error.prevent_default();
-            let ready = match &link.0.borrow().worker {
-                Some(connection) if link.0.borrow().generation == generation => connection.ready,
+        };
+        let failed = move || {
+            let ready = match &other.0.borrow().worker {
+                Some(worker) if other.0.borrow().generation == generation => worker.ready,
                 _ => return,
             };
             // Before it listens there is nothing of its own that could fail: what did is a download.
             if ready {
-                link.fell("it stopped unexpectedly.");
+                other.fell("it stopped unexpectedly.");
             } else {
-                link.give_up(CANNOT_LOAD.into());
+                other.give_up(CANNOT_LOAD.into());
             }
-        });
-        worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
-        worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
-        let (_on_message, _on_error) = (on_message, on_error);
-        inner.worker = Some(Connection { worker, ready: false, queue, _on_message, _on_error });
+        };
+        let Some(connection) = Connection::open(WORKER, heard, failed) else {
+            self.give_up(CANNOT_START.into());
+            return false;
+        };
+        let mut inner = self.0.borrow_mut();
+        inner.generation = generation;
+        inner.worker = Some(Listener { connection, ready: false, queue });
         true
     }
 
     fn hear(&self, message: FromWorker) {
         match message {
             FromWorker::Ready { build } if build == BUILD => {
-                if let Some(connection) = &mut self.0.borrow_mut().worker {
-                    connection.ready = true;
-                    for letter in std::mem::take(&mut connection.queue) {
-                        connection.deliver(letter);
+                if let Some(worker) = &mut self.0.borrow_mut().worker {
+                    worker.ready = true;
+                    for letter in std::mem::take(&mut worker.queue) {
+                        worker.deliver(letter);
                     }
                 }
             }
-            FromWorker::Ready { build } => self.give_up(format!(
-                "The page and its engine are of different builds ({BUILD} and {build}): the browser \
-                 kept an old copy of one. Reload the page, holding Shift."
-            )),
+            FromWorker::Ready { build } => self.give_up(of_another_build(&build)),
             FromWorker::Panicked { message } => {
                 self.fell(&format!("it hit a fault of its own ({}).", said(&message)));
             }
@@ -232,18 +211,12 @@ impl Link {
     }
 }
 
-impl Connection {
+impl Listener {
     fn deliver(&mut self, letter: Letter<Uint8Array>) {
         if !self.ready {
             self.queue.push(letter);
         } else if let Ok(message) = wire::command_to_js(&letter.0, letter.1.as_ref()) {
-            // Fails only for what cannot be cloned; bytes can.
-            let _ = self.worker.post_message(&message);
+            self.connection.post(&message);
         }
     }
-}
-
-/// What a panic says, without the place in the source: `panicked at FILE:LINE:\nWHAT`.
-fn said(panic: &str) -> &str {
-    panic.split_once('\n').map_or(panic, |(_, what)| what).trim()
 }

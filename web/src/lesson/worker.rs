@@ -1,11 +1,11 @@
 //! The page's handle on the worker that runs recipes. A worker that falls is replaced when it is next needed.
 
 use super::wire::{self, FromCourse, ToCourse};
+use crate::connection::{CANNOT_START, Connection, of_another_build, said};
 use crate::wire::BUILD;
 use js_sys::Uint8Array;
 use std::{cell::RefCell, rc::Rc};
-use wasm_bindgen::{JsCast, closure::Closure};
-use web_sys::{ErrorEvent, MessageEvent};
+use wasm_bindgen::JsValue;
 
 /// Hears what the worker says, and the zips that came with it.
 type Tell = Rc<dyn Fn(FromCourse, Vec<Uint8Array>)>;
@@ -22,22 +22,6 @@ struct Inner {
     queue: Vec<(ToCourse, Vec<Uint8Array>)>,
 }
 
-struct Connection {
-    worker: web_sys::Worker,
-    _on_message: Closure<dyn FnMut(MessageEvent)>,
-    _on_error: Closure<dyn FnMut(ErrorEvent)>,
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.worker.set_onmessage(None);
-        self.worker.set_onerror(None);
-        self.worker.terminate();
-    }
-}
-
-const CANNOT_START: &str = "This browser would not start the engine's worker. Allow workers for this site, or use a \
-                            recent Chrome, Edge, Firefox or Safari.";
 const CANNOT_LOAD: &str = "The engine could not be loaded. Check the connection and run it again.";
 
 impl Worker {
@@ -72,29 +56,25 @@ impl Worker {
 
     fn spawn(&self) {
         let address = self.0.borrow().address.clone();
-        let Ok(worker) = web_sys::Worker::new(&address) else {
-            return self.fall(CANNOT_START.into());
-        };
-        let this = self.clone();
-        let on_message = Closure::new(move |message: MessageEvent| match wire::from_js(&message.data()) {
+        let (this, other) = (self.clone(), self.clone());
+        let heard = move |message: &JsValue| match wire::from_js(message) {
             Ok((message, zips)) => this.hear(message, zips),
             Err(why) => this.fall(why),
-        });
-        let this = self.clone();
-        let on_error = Closure::new(move |error: ErrorEvent| {
-            error.prevent_default();
+        };
+        let failed = move || {
             // Before it listens there is nothing of its own that could fail: what did is a download.
-            if this.0.borrow().ready {
-                this.hear(FromCourse::Panicked { message: "it stopped unexpectedly".into() }, Vec::new());
+            if other.0.borrow().ready {
+                other.hear(FromCourse::Panicked { message: "it stopped unexpectedly".into() }, Vec::new());
             } else {
-                this.fall(CANNOT_LOAD.into());
+                other.fall(CANNOT_LOAD.into());
             }
-        });
-        worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
-        worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
+        };
+        let Some(connection) = Connection::open(&address, heard, failed) else {
+            return self.fall(CANNOT_START.into());
+        };
         let mut inner = self.0.borrow_mut();
         inner.ready = false;
-        inner.connection = Some(Connection { worker, _on_message: on_message, _on_error: on_error });
+        inner.connection = Some(connection);
     }
 
     fn hear(&self, message: FromCourse, zips: Vec<Uint8Array>) {
@@ -104,16 +84,13 @@ impl Worker {
                 inner.ready = true;
                 inner.deliver();
             }
-            FromCourse::Ready { build } => self.fall(format!(
-                "The page and its engine are of different builds ({BUILD} and {build}): the browser kept an old copy of \
-                 one. Reload the page, holding Shift."
-            )),
+            FromCourse::Ready { build } => self.fall(of_another_build(&build)),
             FromCourse::Panicked { message } => {
                 leptos::logging::error!("the worker fell: {message}");
-                let what = message.split_once('\n').map_or(message.as_str(), |(_, what)| what).trim();
                 self.fall(format!(
-                    "The engine hit a fault of its own ({what}). Choose the other device or a quicker run, and run it \
-                     again; finished runs and models are kept."
+                    "The engine hit a fault of its own ({}). Choose the other device or a quicker run, and run it \
+                     again; finished runs and models are kept.",
+                    said(&message),
                 ));
             }
             message => self.tell(message, zips),
@@ -138,8 +115,7 @@ impl Inner {
         let (true, Some(connection)) = (self.ready, &self.connection) else { return };
         for (message, zips) in self.queue.drain(..) {
             let (message, _) = wire::to_js(&message, &zips);
-            // Not transferred but copied: the page keeps its models. Fails only for what cannot be cloned.
-            let _ = connection.worker.post_message(&message);
+            connection.post(&message);
         }
     }
 }

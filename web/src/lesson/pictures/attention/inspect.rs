@@ -5,7 +5,7 @@ use super::super::super::LessonStore;
 use super::super::super::prompt::PromptField;
 use super::super::parts::{Card, ModelChoice, Shown, Stepper, bar, in_turn, word};
 use super::map::{heat, shares, small_maps};
-use crate::format::{grouped, sentence};
+use crate::format::{grouped, sentence, typeset};
 use gradus_lessons::ask::{Candidate, ProbeText, PromptText};
 use gradus_lessons::instruments::{HeadTrace, Probe};
 use gradus_lessons::recipe::Role;
@@ -140,7 +140,7 @@ fn worth(figures: Shown<Figures>, (layer, head): (usize, usize)) -> impl IntoVie
     figures.with(|f| {
         let cut = f.as_ref()?.ablations.iter().find(|a| (a.layer, a.head) == (layer, head))?;
         Some(view! {
-            <p class="note">{format!("Cut out at the end of training, this head costs {:+.3} nats a token on all text, {:+.3} on words sung before.", cut.cost, cut.cost_of_repeats)}</p>
+            <p class="note">{typeset(&format!("Cut out at the end of training, this head costs {:+.3} nats a token on all text, {:+.3} on words sung before.", cut.cost, cut.cost_of_repeats))}</p>
         })
     })
 }
@@ -192,7 +192,7 @@ fn OwnText(store: LessonStore, own: RwSignal<Option<Own>>, head: Memo<(usize, us
         let loss =
             |o: &Own| o.loss.map_or(String::new(), |l| format!("loss on the text {l:.3} nats a token"));
         let without = o.cut.map(|(l, h)| {
-            let cost = whole.with(|w| Some(o.loss? - w.as_ref()?.loss?)).map(|c| format!(", {c:+.3}"));
+            let cost = whole.with(|w| Some(o.loss? - w.as_ref()?.loss?)).map(|c| typeset(&format!(", {c:+.3}")));
             view! {
                 <div><h3>{format!("Without head {}.{}", l + 1, h + 1)}</h3><ul class="bars tight">{bars(&o, 2)}</ul><p class="note">{loss(&o)}{cost}</p></div>
             }
@@ -265,7 +265,7 @@ fn operations(
     key_at: usize,
     key: RwSignal<Option<usize>>,
 ) -> Vec<AnyView> {
-    let list = |x: &[f32]| x.iter().map(|v| format!("{v:.2}")).collect::<Vec<_>>().join("  ");
+    let list = |x: &[f32]| x.iter().map(|v| typeset(&format!("{v:.2}"))).collect::<Vec<_>>().join("  ");
     let (at, d) = (trace.position, trace.query.len());
     let (own, other) = (&s.words[at], &s.words[key_at]);
     let strip = |title: &'static str, values: Vec<Option<f64>>| {
@@ -275,7 +275,7 @@ fn operations(
                 None => ("−∞".to_owned(), String::new()),
                 Some(v) => {
                     let color = if v < 0.0 { "var(--s2)" } else { "var(--s1)" };
-                    (format!("{v:.2}"), format!("background: color-mix(in srgb, {color} {:.0}%, var(--raised)); color: var(--ink)", v.abs() / most * 45.0))
+                    (typeset(&format!("{v:.2}")), format!("background: color-mix(in srgb, {color} {:.0}%, var(--raised)); color: var(--ink)", v.abs() / most * 45.0))
                 }
             };
             view! { <button type="button" class="token" style=style aria-pressed=(j == key_at).to_string() on:click=move |_| key.set(Some(j))>{w.clone()}<i>{text}</i></button> }
@@ -310,7 +310,7 @@ fn operations(
                 <p class="vector"><b>{format!("q of “{own}”    ")}</b>{list(&trace.query)}</p>
                 <p class="vector"><b>{format!("k of “{other}”    ")}</b>{list(&trace.keys[key_at])}</p>
                 <p class="vector"><b>{format!("v of “{other}”    ")}</b>{list(&trace.values[key_at])}</p>
-                <p class="note">{format!("q · k, the sum of {d} products: {product:.3}. Press a token below to read its key and value.")}</p>
+                <p class="note">{typeset(&format!("q · k, the sum of {d} products: {product:.3}. Press a token below to read its key and value."))}</p>
             }
             .into_any(),
         ),
