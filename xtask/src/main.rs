@@ -26,7 +26,7 @@ Usage: cargo xtask COMMAND
   bench [ARGUMENTS]         time the engine and its peers (`bench --help` lists what can be timed)
   check                     formatting, clippy, shaders, documentation
   setup [--tests]           install what building needs, and with --tests what testing needs
-  ship [LESSON …]           make the models and recorded runs that come with the page anew (40 minutes)
+  ship [LESSON …]           make the models and recorded runs that come with the page anew (20 minutes)
   shots                     build the site and write pictures of it to target/shots
 ";
 

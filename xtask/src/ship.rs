@@ -3,6 +3,7 @@
 use crate::module::checked;
 use crate::setup::target_dir;
 use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
 use std::env::consts::EXE_SUFFIX;
 use std::fs;
 use std::path::Path;
@@ -24,12 +25,26 @@ const RUNS: [(&str, &[&str]); 8] = [
     ("few-shot", &[]),
 ];
 
+/// The models, by the names of their roles.
+const ROLES: [&str; 7] = ["base", "sft", "rl-start", "reward", "ppo", "dpo", "draft"];
+
+/// A figure of a model, as `gradus measure` writes it.
+#[derive(Serialize, Deserialize)]
+struct Figure {
+    role: String,
+    name: String,
+    value: f64,
+    unit: String,
+    tolerance: f64,
+}
+
 /// Runs the base model and all lessons on the CPU device, from fixed seeds (about 20 minutes on one core), replaces
 /// `lessons/shipped`, and records what the models are worth before their weights were rounded. A lesson whose checks
 /// fail is shipped as it is: the page shows which. One that does not come to its end is an error, and what was
 /// shipped of it stays. A base model left by an earlier call is used again: remove `target/ship` to begin anew.
 ///
-/// With names of lessons only those; the models they begin from must have been left by an earlier call.
+/// With names of lessons only those, and only their models and figures are replaced. The models that they begin from are
+/// those left by an earlier call, or else the shipped ones, as on the page.
 pub(crate) fn ship(only: &[String]) -> Result<()> {
     let known = |name: &&String| RUNS.iter().any(|(lesson, _)| lesson == name);
     if let Some(other) = only.iter().find(|name| !known(name)) {
@@ -39,37 +54,52 @@ pub(crate) fn ship(only: &[String]) -> Result<()> {
     let work = Path::new("target/ship");
     let (models, runs) = (work.join("models"), Path::new(SHIPPED).join("runs"));
     fs::create_dir_all(&runs)?;
-    fs::create_dir_all(work)?;
     let chosen = || RUNS.iter().filter(|(lesson, _)| only.is_empty() || only.iter().any(|o| o == lesson));
-    // The others neither begin from a model nor leave one.
-    let raised = chosen().any(|(_, needs)| !needs.is_empty());
-    if raised && !models.join("base").is_dir() {
-        checked(&mut run("base", None, &models))?;
+    if only.is_empty() && !models.join("base").is_dir() {
+        checked(run("base", None, &models).args(["--zips", SHIPPED]))?;
     }
     for (lesson, needs) in chosen() {
-        let from = work.join(lesson);
+        let folder = work.join(lesson);
         for role in *needs {
-            copy(&models.join(role), &from.join(role)).with_context(|| format!("{lesson} needs {role}"))?;
+            copy_model(&models, role, &folder.join("from"))?;
         }
-        let record = work.join(lesson).with_extension("json");
-        let from = (!needs.is_empty()).then_some(from.as_path());
-        let mut command = run(lesson, from, &models);
-        command.args(["--zips", SHIPPED, "--record"]).arg(&record);
+        let from = (!needs.is_empty()).then(|| folder.join("from"));
+        let (record, out, zips) = (folder.join("record.json"), folder.join("models"), folder.join("zips"));
+        let mut command = run(lesson, from.as_deref(), &out);
+        command.arg("--zips").arg(&zips).arg("--record").arg(&record);
         if !recorded(&mut command, &record).with_context(|| format!("{lesson} cannot be shipped"))? {
             println!("{lesson}: not all checks pass; see above");
         }
+        for role in ROLES.iter().filter(|role| !needs.contains(role) && out.join(role).is_dir()) {
+            copy(&out.join(role), &models.join(role))?;
+            let zip = Path::new(role).with_extension("zip");
+            fs::copy(zips.join(&zip), Path::new(SHIPPED).join(&zip))?;
+        }
         fs::copy(&record, runs.join(lesson).with_extension("json"))?;
     }
-    if raised { record_figures(&models) } else { Ok(()) }
+    record_figures(work, &models)
 }
 
-/// Writes the figures of the models as they were trained, which the tests find again in the rounded ones.
-fn record_figures(models: &Path) -> Result<()> {
-    let mut command = gradus();
-    let output = command.args(["measure", "--device", "cpu", "--models"]).arg(models).output();
+/// Writes the figures of the models as they were trained, which the tests find again in the rounded ones. Those of models
+/// that no call has made stay what they are.
+fn record_figures(work: &Path, models: &Path) -> Result<()> {
+    let all = work.join("all");
+    for role in ROLES {
+        copy_model(models, role, &all)?;
+    }
+    let output = gradus().args(["measure", "--device", "cpu", "--models"]).arg(&all).output();
     let output = output.context("gradus cannot be started")?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    fs::write(Path::new(SHIPPED).join("figures.json"), output.stdout)?;
+    let file = Path::new(SHIPPED).join("figures.json");
+    let mut figures: Vec<Figure> = serde_json::from_slice(&output.stdout)?;
+    let before: Vec<Figure> = serde_json::from_str(&fs::read_to_string(&file)?)?;
+    for figure in figures.iter_mut().filter(|f| !models.join(&f.role).is_dir()) {
+        let same = |b: &&Figure| (&b.role, &b.name) == (&figure.role, &figure.name);
+        if let Some(kept) = before.iter().find(same) {
+            figure.value = kept.value;
+        }
+    }
+    fs::write(file, serde_json::to_string_pretty(&figures)? + "\n")?;
     Ok(())
 }
 
@@ -96,6 +126,18 @@ fn recorded(command: &mut Command, record: &Path) -> Result<bool> {
     let status = command.status().context("gradus cannot be started")?;
     ensure!(record.is_file(), "its run broke off ({status}): see above");
     Ok(status.success())
+}
+
+/// Copies a model to a folder of models: the one that an earlier call made, or else the shipped one.
+fn copy_model(models: &Path, role: &str, to: &Path) -> Result<()> {
+    let (folder, zip) = (models.join(role), Path::new(role).with_extension("zip"));
+    if folder.is_dir() {
+        return copy(&folder, &to.join(role));
+    }
+    fs::create_dir_all(to)?;
+    let shipped = Path::new(SHIPPED).join(&zip);
+    fs::copy(&shipped, to.join(&zip)).with_context(|| format!("{} is missing", shipped.display()))?;
+    Ok(())
 }
 
 /// Copies the files of a folder.
