@@ -61,9 +61,9 @@ impl Settings {
         let steps = |n| if smoke { n / 12 } else { n };
         Self {
             preferences: preferences::Settings::of(size),
-            dpo: Knobs { beta: 1.0, lr: 2e-4, steps: steps(800), pairs: 64, nll: 0.0 },
-            collapse: Knobs { beta: 0.05, lr: 1e-3, steps: steps(600), pairs: 32, nll: 0.0 },
-            questions: if smoke { 100 } else { 400 },
+            dpo: Knobs { beta: 0.7, lr: 1.5e-4, steps: steps(800), pairs: 64, nll: 0.0 },
+            collapse: Knobs { beta: 0.05, lr: 2e-3, steps: steps(300), pairs: 32, nll: 0.0 },
+            questions: if smoke { 100 } else { 1000 },
         }
     }
 }
@@ -177,9 +177,10 @@ pub async fn run(course: &mut Course<'_>, settings: &Settings) -> Result<Report<
         None => None,
     };
     let rows = referenced(course, &start, &pairs).await?;
-    let (dpo, model) = learn(course, "dpo", &start, &pairs, &rows, settings.dpo, n).await?;
+    let (dpo, model) = learn(course, ["dpo", "DPO"], &start, &pairs, &rows, settings.dpo, n).await?;
     course.models.set(Role::Dpo, model);
-    let (collapse, _) = learn(course, "collapse", &start, &pairs, &rows, settings.collapse, n).await?;
+    let second = ["collapse", "DPO with a small β and a high rate"];
+    let (collapse, _) = learn(course, second, &start, &pairs, &rows, settings.collapse, n).await?;
     let (train, valid) = held_out(&pairs);
     let figures = Figures {
         pairs: [train.len(), valid.len()],
@@ -206,16 +207,17 @@ async fn referenced(
     Ok(rows.as_chunks::<2>().0.to_vec())
 }
 
+/// Trains and judges one setting; `run` is what its metrics are said under, `name` what its parts are called.
 async fn learn(
     course: &mut Course<'_>,
-    run: &str,
+    [run, name]: [&str; 2],
     start: &ModelFolder,
     pairs: &[Preference],
     rows: &[[Example; 2]],
     knobs: Knobs,
     questions: usize,
 ) -> Result<(Outcome, ModelFolder)> {
-    course.stage(&format!("DPO: {run}")).await?;
+    course.stage(name).await?;
     let loss = Dpo { beta: knobs.beta, label_smoothing: 0.0, nll: knobs.nll };
     let tuning = Tuning {
         objective: Objective::Dpo { loss, reference: Reference::Cached },
@@ -250,7 +252,7 @@ async fn learn(
         None => Vec::new(),
     };
     let alike = mean(&mut points.iter().map(|[r, m]| f64::from(u8::from(r * m > 0.0))));
-    course.stage(&format!("judging DPO on its way: {run}")).await?;
+    course.stage(&format!("judging {name} on its way")).await?;
     let worth = worth(course, run, [&model, start], questions).await?;
     let mut way = Vec::new();
     for (step, model) in keep.iter().zip(&kept) {

@@ -3,6 +3,7 @@
 
 use super::super::parts::{Card, Shown, Stepper, words};
 use super::tilted;
+use crate::format::typeset;
 use gradus_core::objective::{dpo, sigmoid};
 use gradus_lessons::recipe::dpo::{Figures, PairLogs};
 use leptos::prelude::*;
@@ -303,7 +304,7 @@ fn real(pair: &PairLogs, beta: f64) -> impl IntoView + use<> {
         {formula("L = −ln σ(β ln(π(w)/π_ref(w)) − β ln(π(l)/π_ref(l)))", "Held-out pair; ln π of an answer is the sum over its tokens, in nats.")}
         <p class="asked"><b>{words(&pair.prompt)}</b><small>{format!("preferred, w: “{}” · other, l: “{}”", words(&pair.chosen), words(&pair.rejected))}</small></p>
         {table(&["", "ln π_ref", "ln π", "log-ratio", "β · log-ratio"], vec![row("w", w), row("l", l)])}
-        <p class="note">{format!("β = {beta}: margin {margin:+.3}, σ(margin) = {:.3}, L = {:.4}. Before training it was ln 2 = 0.6931.", sigmoid(margin), dpo::loss(margin, 0.0))}</p>
+        <p class="note">{typeset(&format!("β = {beta}: margin {margin:+.3}, σ(margin) = {:.3}, L = {:.4}. Before training it was ln 2 = 0.6931.", sigmoid(margin), dpo::loss(margin, 0.0)))}</p>
     }
 }
 
