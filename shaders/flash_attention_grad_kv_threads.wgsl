@@ -1,7 +1,5 @@
 // dK and dV, a thread for HELD key rows, two queries at a time, P recomputed from the log-sum-exp
 // (core/src/ops/flash_attention_grad.rs).
-@group(0) @binding(0) var<storage, read> qkv: array<vec4f>;
-@group(0) @binding(1) var<storage, read> dout: array<vec4f>;
 @group(0) @binding(2) var<storage, read> lse: array<f32>;
 @group(0) @binding(3) var<storage, read> delta: array<f32>;
 @group(0) @binding(4) var<storage, read_write> dqkv: array<vec4f>;
@@ -17,8 +15,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
 #repeat r 0 HELD
     let key_#r = query(at.b, at.first + #ru, at.h) + C4;
 #repeat d 0 D4
-    let k_#r_#d = SCALE * qkv[key_#r + #du];
-    let v_#r_#d = qkv[key_#r + C4 + #du];
+    let k_#r_#d = SCALE * left(key_#r + #du);
+    let v_#r_#d = left(key_#r + C4 + #du);
     var dk_#r_#d = vec4f();
     var dv_#r_#d = vec4f();
 #end
@@ -38,8 +36,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
         var dp_#r = vec2f();
 #end
 #repeat d 0 D4
-        let q_#d = mat2x4f(qkv[query_0 + #du], qkv[query_1 + #du]);
-        let g_#d = mat2x4f(dout[out_0 + #du], dout[out_1 + #du]);
+        let q_#d = mat2x4f(left(query_0 + #du), left(query_1 + #du));
+        let g_#d = mat2x4f(right(out_0 + #du), right(out_1 + #du));
 #repeat r 0 HELD
         score_#r = along(score_#r, k_#r_#d, q_#d);
         dp_#r = along(dp_#r, v_#r_#d, g_#d);

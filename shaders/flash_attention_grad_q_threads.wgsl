@@ -1,7 +1,5 @@
 // dQ, a thread for HELD query rows, two keys at a time, P recomputed from the log-sum-exp
 // (core/src/ops/flash_attention_grad.rs).
-@group(0) @binding(0) var<storage, read> qkv: array<vec4f>;
-@group(0) @binding(1) var<storage, read> dout: array<vec4f>;
 @group(0) @binding(2) var<storage, read> lse: array<f32>;
 @group(0) @binding(3) var<storage, read> delta: array<f32>;
 @group(0) @binding(4) var<storage, read_write> dqkv: array<vec4f>;
@@ -20,8 +18,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     let lse_#r = lse[line_#r];
     let delta_#r = delta[line_#r];
 #repeat d 0 D4
-    let q_#r_#d = SCALE * qkv[query_#r + #du];
-    let g_#r_#d = dout[out_#r + #du];
+    let q_#r_#d = SCALE * left(query_#r + #du);
+    let g_#r_#d = right(out_#r + #du);
     var dq_#r_#d = vec4f();
 #end
 #end
@@ -35,8 +33,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
         var dp_#r = vec2f();
 #end
 #repeat d 0 D4
-        let k_#d = mat2x4f(qkv[key_0 + #du], qkv[key_1 + #du]);
-        let v_#d = mat2x4f(qkv[key_0 + C4 + #du], qkv[key_1 + C4 + #du]);
+        let k_#d = mat2x4f(left(key_0 + #du), left(key_1 + #du));
+        let v_#d = mat2x4f(left(key_0 + C4 + #du), left(key_1 + C4 + #du));
 #repeat r 0 HELD
         score_#r = along(score_#r, q_#r_#d, k_#d);
         dp_#r = along(dp_#r, g_#r_#d, v_#d);

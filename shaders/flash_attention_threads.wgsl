@@ -1,5 +1,4 @@
 // Attention, a thread for HELD query rows, two keys at a time, softmax online (core/src/ops/flash_attention.rs).
-@group(0) @binding(0) var<storage, read> qkv: array<vec4f>;
 @group(0) @binding(1) var<storage, read_write> o: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> lse: array<f32>;
 
@@ -13,7 +12,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
 #repeat r 0 HELD
     let query_#r = query(at.b, at.first + #ru, at.h);
 #repeat d 0 D4
-    let q_#r_#d = SCALE * qkv[query_#r + #du];
+    let q_#r_#d = SCALE * left(query_#r + #du);
     var sum_#r_#d = vec4f();
 #end
     var largest_#r = -1e30;
@@ -28,7 +27,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
         var score_#r = vec2f();
 #end
 #repeat d 0 D4
-        let k_#d = mat2x4f(qkv[key_0 + #du], qkv[key_1 + #du]);
+        let k_#d = mat2x4f(left(key_0 + #du), left(key_1 + #du));
 #repeat r 0 HELD
         score_#r = along(score_#r, q_#r_#d, k_#d);
 #end
@@ -42,7 +41,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
         largest_#r = peak_#r;
 #end
 #repeat d 0 D4
-        let v_#d = mat2x4f(qkv[key_0 + C4 + #du], qkv[key_1 + C4 + #du]);
+        let v_#d = mat2x4f(left(key_0 + C4 + #du), left(key_1 + C4 + #du));
 #repeat r 0 HELD
         sum_#r_#d = plus(sum_#r_#d * rescale_#r, p_#r, v_#d);
 #end

@@ -1,7 +1,5 @@
 // y = gelu(x · w + bias), and slope = gelu' of the same (core/src/ops/linear.rs). Both in a loop over what the thread
 // has just written: written out for each register they would be a long text to compile.
-@group(0) @binding(0) var<storage, read> x: array<X>;
-@group(0) @binding(1) var<storage, read> w: array<W>;
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> slope: array<vec4f>;

@@ -1,6 +1,4 @@
 // dw += xᵀ · dy (transposed: dyᵀ · x) (core/src/ops/linear.rs).
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read> dy: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> dw: array<vec4f>;
 
 fn put_bias(i: u32, n: u32, sum: vec4f) {}

@@ -1,23 +1,11 @@
 // The sum over M of outer products a[m] ⊗ b[m], where a `[M, ROWS]` and b `[M, COLUMNS]`, added into dw
-// `[ROWS, COLUMNS]`: TALL by WIDE squares of four by four a thread, all in registers, and no barrier. The kernel declares x, dy and
-// dw; x gives the columns if TRANSPOSED, else the rows.
+// `[ROWS, COLUMNS]`: TALL by WIDE squares of four by four a thread, all in registers, and no barrier. x is the left factor and
+// dy the right one; x gives the columns if TRANSPOSED, else the rows. The kernel declares dw.
 const ROWS4: u32 = ROWS / 4u;
 const COLUMNS4: u32 = COLUMNS / 4u;
 const HEIGHT: u32 = 1u;
-
-fn left(at: u32) -> vec4f {
-    if TRANSPOSED {
-        return dy[at];
-    }
-    return x[at];
-}
-
-fn right(at: u32) -> vec4f {
-    if TRANSPOSED {
-        return x[at];
-    }
-    return dy[at];
-}
+// Rows that a turn adds: one or two fours.
+const STEPS: u32 = 4u * FOURS;
 
 fn put(row: u32, column: u32, value: vec4f) {
     if row < ROWS && column < COLUMNS4 {
@@ -32,20 +20,45 @@ fn corner(group: vec3u, thread: vec3u) -> vec2u {
     return vec2u(tile / across, tile % across) * vec2u(TALL, WIDE);
 }
 
-// Four rows' elements of a[m]. Beyond M there are zeros.
-fn a_row(m: u32, at: u32) -> vec4f {
-    if M % 2u == 0u {
-        return left(m * ROWS4 + at);
+// A row that is there; beyond M the last one, which counts as zeros.
+fn clamped(m: u32) -> u32 {
+    if M % STEPS == 0u {
+        return m;
     }
-    return select(vec4f(), left(min(m, M - 1u) * ROWS4 + at), m < M);
+    return min(m, M - 1u);
+}
+
+fn within(m: u32, row: vec4f) -> vec4f {
+    if M % STEPS == 0u {
+        return row;
+    }
+    return select(vec4f(), row, m < M);
+}
+
+// Four rows' elements of a[m].
+fn a_row(m: u32, at: u32) -> vec4f {
+    let i = clamped(m) * ROWS4 + at;
+    if TRANSPOSED {
+        return within(m, right(i));
+    }
+    return within(m, left(i));
 }
 
 // Four columns' elements of b[m].
 fn b_row(m: u32, at: u32) -> vec4f {
-    if M % 2u == 0u {
-        return right(m * COLUMNS4 + at);
+    let i = clamped(m) * COLUMNS4 + at;
+    if TRANSPOSED {
+        return within(m, left(i));
     }
-    return select(vec4f(), right(min(m, M - 1u) * COLUMNS4 + at), m < M);
+    return within(m, right(i));
+}
+
+fn a_rows(m: u32, at: u32) -> mat4x4f {
+    return mat4x4f(a_row(m, at), a_row(m + 1u, at), a_row(m + 2u, at), a_row(m + 3u, at));
+}
+
+fn b_rows(m: u32, at: u32) -> mat4x4f {
+    return mat4x4f(b_row(m, at), b_row(m + 1u, at), b_row(m + 2u, at), b_row(m + 3u, at));
 }
 
 // Adds the tile into dw. The sums of dy over M at the tile's rows (TRANSPOSED) or columns go to put_bias.
@@ -67,21 +80,32 @@ fn outer(group: vec3u, thread: vec3u) {
     let column_#c = min(at.y + #cu, COLUMNS4 - 1u);
     var of_column_#c = vec4f();
 #end
-    for (var m = 0u; m < M; m += 2u) {
+    for (var m = 0u; m < M; m += STEPS) {
+#repeat f 0 FOURS
 #repeat c 0 WIDE
-        let b_#c = mat2x4f(b_row(m, column_#c), b_row(m + 1u, column_#c));
+        let b_#c_#f = b_rows(m + 4u * #fu, column_#c);
         if !TRANSPOSED {
-            of_column_#c += b_#c[0] + b_#c[1];
+            of_column_#c += b_#c_#f[0] + b_#c_#f[1] + b_#c_#f[2] + b_#c_#f[3];
         }
 #end
+#end
 #repeat i 0 TALL
-        let a_#i = mat2x4f(a_row(m, row_#i), a_row(m + 1u, row_#i));
+#repeat f 0 FOURS
+        let rows_#i_#f = a_rows(m + 4u * #fu, row_#i);
+        let a_#i_#f = transpose(rows_#i_#f);
         if TRANSPOSED {
-            of_row_#i += a_#i[0] + a_#i[1];
+            of_row_#i += rows_#i_#f[0] + rows_#i_#f[1] + rows_#i_#f[2] + rows_#i_#f[3];
         }
+#end
 #repeat j 0 4
 #repeat c 0 WIDE
-        sum_#i_#j_#c = fma(vec4f(a_#i[1][#j]), b_#c[1], fma(vec4f(a_#i[0][#j]), b_#c[0], sum_#i_#j_#c));
+        let half_#i_#j_#c = plus(sum_#i_#j_#c, a_#i_0[#j], b_#c_0);
+#repeat once FOURS 2
+        sum_#i_#j_#c = half_#i_#j_#c;
+#end
+#repeat once 1 FOURS
+        sum_#i_#j_#c = plus(half_#i_#j_#c, a_#i_1[#j], b_#c_1);
+#end
 #end
 #end
 #end

@@ -1,7 +1,8 @@
 // The sum over M of outer products a[m] ⊗ b[m], where a `[M, ROWS]` and b `[M, COLUMNS]`, added into dw
 // `[ROWS, COLUMNS]`: an 8 × 8 tile a thread, all in registers. Weight matrices are small and M is long, so
 // each tile is summed by DEPTH threads over rows of their own, and their sums meet in workgroup memory,
-// in one order. The kernel declares x, dy and dw; x gives the columns if TRANSPOSED, else the rows.
+// in one order. x is the left factor and dy the right one; x gives the columns if TRANSPOSED, else the rows. The kernel
+// declares dw.
 const ROWS4: u32 = ROWS / 4u;
 const COLUMNS4: u32 = COLUMNS / 4u;
 const HEIGHT: u32 = DEPTH;
@@ -24,18 +25,18 @@ fn corner(group: vec3u, local: vec3u) -> vec2u {
     return vec2u(tile / across, tile % across) * 2u;
 }
 
-fn left(m: u32, row: u32) -> vec4f {
+fn a_row(m: u32, at: u32) -> vec4f {
     if TRANSPOSED {
-        return dy[m * ROWS4 + row];
+        return right(m * ROWS4 + at);
     }
-    return x[m * ROWS4 + row];
+    return left(m * ROWS4 + at);
 }
 
-fn right(m: u32, column: u32) -> vec4f {
+fn b_row(m: u32, at: u32) -> vec4f {
     if TRANSPOSED {
-        return x[m * COLUMNS4 + column];
+        return left(m * COLUMNS4 + at);
     }
-    return dy[m * COLUMNS4 + column];
+    return right(m * COLUMNS4 + at);
 }
 
 // Adds the tile into dw. The sums of dy over M at the tile's rows (TRANSPOSED) or columns go to put_bias.
@@ -53,8 +54,8 @@ fn outer(group: vec3u, local: vec3u) {
 #end
     for (var m = local.y; m < M; m += DEPTH) {
 #repeat i 0 2
-        let a_#i = left(m, row_#i);
-        let b_#i = right(m, column_#i);
+        let a_#i = a_row(m, row_#i);
+        let b_#i = b_row(m, column_#i);
         of_dy_#i += select(b_#i, a_#i, TRANSPOSED);
 #end
 #repeat i 0 2

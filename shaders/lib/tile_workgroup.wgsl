@@ -1,7 +1,7 @@
 // y = x · w, 32 × 32 elements a workgroup, 4 × 4 a thread: tiles of x and w, DEPTH deep, pass through workgroup
-// memory, where each element is read by 8 threads. The kernel declares x `[M, K]`, w (`[K, N]`, or `[N, K]` if
-// TRANSPOSED), first(column of four), which is what sums begin with, and put(row, column of four, value), which
-// writes out. K and N are multiples of 4.
+// memory, where each element is read by 8 threads. x `[M, K]` is the left factor, w (`[K, N]`, or `[N, K]` if
+// TRANSPOSED) the right one. The kernel declares first(column of four), which is what sums begin with, and put(row,
+// column of four, value), which writes out. K and N are multiples of 4.
 const K4: u32 = K / 4u;
 const N4: u32 = N / 4u;
 const DEPTH4: u32 = DEPTH / 4u;
@@ -14,10 +14,6 @@ const SIDE4: u32 = SIDE / 4u;
 const ACROSS: u32 = (N + SIDE - 1u) / SIDE;
 // Rows and columns of four of a thread.
 const EACH: vec2u = vec2u(4u, 1u);
-
-// What is loaded at a time.
-alias X = vec4f;
-alias W = vec4f;
 
 // The first row and column of four of a thread.
 fn corner(group: vec3u, thread: vec3u) -> vec2u {
@@ -32,7 +28,7 @@ var<workgroup> tile_w: array<vec4f, SIDE * DEPTH4>;
 
 fn x_or_zero(row: u32, k: u32) -> vec4f {
     if row < M && k < K4 {
-        return x[row * K4 + k];
+        return left(row * K4 + k);
     }
     return vec4f();
 }
@@ -40,10 +36,10 @@ fn x_or_zero(row: u32, k: u32) -> vec4f {
 // Four columns of row k of w; if TRANSPOSED, row `column` from 4 · k on.
 fn w_or_zero(k: u32, column: u32) -> vec4f {
     if TRANSPOSED && k < K4 && column < N {
-        return w[column * K4 + k];
+        return right(column * K4 + k);
     }
     if !TRANSPOSED && k < K && column < N4 {
-        return w[k * N4 + column];
+        return right(k * N4 + column);
     }
     return vec4f();
 }

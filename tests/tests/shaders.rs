@@ -4,12 +4,15 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 use gradus_core::device::gpu::fuse::{Member, fuse};
-use gradus_core::device::gpu::shaders::{COUNTING, KERNELS, WORKGROUPS, source};
+use gradus_core::device::gpu::shaders::{COUNTING, KERNELS, TEXELS, WORKGROUPS, source, textures};
+use gradus_core::device::gpu::texels::copying;
 use gradus_core::graph::{DType, Location, PlanStep, Spec};
 use gradus_core::ops::{Dispatch, Family};
 use gradus_tests::cases::{self, Case};
 use naga::valid::{Capabilities, GlobalUse, ModuleInfo, ValidationFlags, Validator};
-use naga::{AddressSpace, Module, ScalarKind, StorageAccess, TypeInner};
+use naga::{
+    AddressSpace, ImageClass, ImageDimension, Module, ScalarKind, StorageAccess, StorageFormat, TypeInner,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -32,6 +35,7 @@ fn launches() -> Vec<Launch> {
             let kernels: Vec<(Dispatch, String)> =
                 steps.iter().map(|step| kernel(case, family, step)).collect();
             for ((dispatch, source), step) in kernels.iter().zip(steps) {
+                launches.extend(step.reads[..textures(source)].iter().map(|(_, spec)| copy(case, spec)));
                 launches.push(Launch {
                     what: format!("{} ({})", dispatch.shader, case.name),
                     kernels: vec![dispatch.clone()],
@@ -53,14 +57,26 @@ fn kernel(case: &Case, family: Family, step: &PlanStep) -> (Dispatch, String) {
     (dispatch, source)
 }
 
+/// The launch that copies a read into a texture.
+fn copy(case: &Case, spec: &Spec) -> Launch {
+    let dispatch = copying(spec);
+    Launch {
+        what: format!("{} ({})", dispatch.shader, case.name),
+        workgroups: dispatch.workgroups,
+        source: source(&dispatch).unwrap_or_else(|e| panic!("{}: {e}", dispatch.shader)),
+        bindings: vec![(spec.clone(), false), (spec.clone(), true)],
+        kernels: vec![dispatch],
+    }
+}
+
 fn bindings(reads: &[(Location, Spec)], writes: &[(Location, Spec)]) -> Vec<(Spec, bool)> {
     let sides = reads.iter().map(|r| (r, false)).chain(writes.iter().map(|w| (w, true)));
     sides.map(|((_, spec), written)| (spec.clone(), written)).collect()
 }
 
-/// The steps as one launch, as the device makes it, if there are several.
+/// The steps as one launch, as the device makes it, if there are several and none reads textures.
 fn fused(case: &Case, steps: &[PlanStep], kernels: &[(Dispatch, String)]) -> Option<Launch> {
-    if steps.len() < 2 {
+    if steps.len() < 2 || kernels.iter().any(|(_, source)| textures(source) > 0) {
         return None;
     }
     let names: Vec<&str> = kernels.iter().map(|(dispatch, _)| dispatch.shader).collect();
@@ -101,7 +117,14 @@ fn binding_faults(launch: &Launch, module: &Module, info: &ModuleInfo) -> Vec<St
     let mut faults = Vec::new();
     let mut found = BTreeMap::new();
     for (handle, variable) in module.global_variables.iter() {
-        let AddressSpace::Storage { access } = variable.space else { continue };
+        let access = match variable.space {
+            AddressSpace::Storage { access } => access,
+            AddressSpace::Handle => match module.types[variable.ty].inner {
+                TypeInner::Image { class: ImageClass::Storage { access, .. }, .. } => access,
+                _ => StorageAccess::LOAD,
+            },
+            _ => continue,
+        };
         match &variable.binding {
             Some(binding) if binding.group == 0 => {
                 found.insert(binding.binding as usize, (handle, variable, access));
@@ -118,8 +141,12 @@ fn binding_faults(launch: &Launch, module: &Module, info: &ModuleInfo) -> Vec<St
     let usage = info.get_entry_point(0);
     for (index, (spec, written)) in launch.bindings.iter().enumerate() {
         let (handle, variable, access) = found[&index];
-        let expected =
-            if *written { StorageAccess::LOAD | StorageAccess::STORE } else { StorageAccess::LOAD };
+        let image = variable.space == AddressSpace::Handle;
+        let expected = match (*written, image) {
+            (false, _) => StorageAccess::LOAD,
+            (true, false) => StorageAccess::LOAD | StorageAccess::STORE,
+            (true, true) => StorageAccess::STORE,
+        };
         let what = format!("{}: binding {index}", launch.what);
         if access != expected {
             faults.push(format!("{what} is {access:?}"));
@@ -131,7 +158,7 @@ fn binding_faults(launch: &Launch, module: &Module, info: &ModuleInfo) -> Vec<St
         let (kind, width) = match element(module, variable.ty) {
             Some(element) => element,
             None => {
-                faults.push(format!("{what} is no array of 32-bit numbers"));
+                faults.push(format!("{what} is no array of 32-bit numbers and no texture of four"));
                 continue;
             }
         };
@@ -147,10 +174,20 @@ fn binding_faults(launch: &Launch, module: &Module, info: &ModuleInfo) -> Vec<St
     faults
 }
 
-/// Kind of number in a runtime-sized array, and how many make an element.
+/// Kind of number in a texture or in a runtime-sized array, and how many make an element.
 fn element(module: &Module, ty: naga::Handle<naga::Type>) -> Option<(ScalarKind, usize)> {
-    let TypeInner::Array { base, size: naga::ArraySize::Dynamic, .. } = module.types[ty].inner else {
-        return None;
+    let base = match module.types[ty].inner {
+        TypeInner::Array { base, size: naga::ArraySize::Dynamic, .. } => base,
+        TypeInner::Image { dim: ImageDimension::D2, arrayed: false, class } => {
+            return match class {
+                ImageClass::Sampled { kind, multi: false } => Some((kind, 4)),
+                ImageClass::Storage { format: StorageFormat::Rgba32Float, .. } => {
+                    Some((ScalarKind::Float, 4))
+                }
+                _ => None,
+            };
+        }
+        _ => return None,
     };
     match module.types[base].inner {
         TypeInner::Scalar(scalar) | TypeInner::Atomic(scalar) if scalar.width == 4 => Some((scalar.kind, 1)),
@@ -198,13 +235,25 @@ fn every_constant_is_used() {
         let text = text.join("\n");
         let words = words(&text);
         // Bounds of repetitions are gone from the text.
-        let texts = || KERNELS.iter().filter(|(name, _)| *name == dispatch.shader);
+        let texts = || KERNELS.iter().chain(TEXELS).filter(|(name, _)| *name == dispatch.shader);
         let heads = || texts().flat_map(|k| k.1.lines()).filter(|l| l.starts_with("#repeat "));
         let bounds = |n: &str| heads().any(|l| l.split(' ').any(|word| word == n));
         let names = names.into_iter();
         unused.extend(names.filter(|n| !words.contains(n) && !bounds(n)).map(|n| (dispatch.shader, n)));
     }
     assert!(unused.is_empty(), "constants that no kernel uses: {unused:?}");
+}
+
+/// Conformance runs each kernel that reads textures: a case that is too small would take the buffers.
+#[test]
+fn every_kernel_with_textures_is_launched() {
+    let launched: BTreeSet<String> = launches()
+        .iter()
+        .filter(|l| textures(&l.source) > 0)
+        .flat_map(|l| l.kernels.iter().map(|k| k.shader.to_string()))
+        .collect();
+    let known = TEXELS.iter().map(|(name, _)| (*name).to_string()).filter(|name| name != "texels");
+    assert_eq!(launched, known.collect::<BTreeSet<_>>());
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -220,14 +269,15 @@ fn every_file_in_shaders_is_reached_from_an_op() {
         launches().iter().flat_map(|l| &l.kernels).map(|k| k.shader.to_string()).collect();
     let stem = |path: &PathBuf| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let there: BTreeSet<String> = files(&folder).iter().map(stem).collect();
-    let embedded: BTreeSet<String> = KERNELS.iter().map(|(name, _)| (*name).to_string()).collect();
+    let embedded: BTreeSet<String> =
+        KERNELS.iter().chain(TEXELS).map(|(name, _)| (*name).to_string()).collect();
     assert!(there.len() > 20, "{there:?}");
     assert_eq!(there, reached, "files and kernels that some case launches");
     assert_eq!(there, embedded, "files and kernels that the device knows");
     for path in files(&folder.join("lib")) {
         let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         assert!(
-            KERNELS.iter().chain(COUNTING).chain(WORKGROUPS).any(|k| k.1.contains(&text)),
+            KERNELS.iter().chain(COUNTING).chain(TEXELS).chain(WORKGROUPS).any(|k| k.1.contains(&text)),
             "no kernel includes {}",
             path.display()
         );

@@ -10,8 +10,8 @@
 
 use super::attention::Sizes;
 use super::{
-    ALONE, Dispatch, FlashAttentionDelta, FlashAttentionGradKv, FlashAttentionGradQ, Form, Op, f, flag,
-    groups, u,
+    ALONE, Dispatch, Family, FlashAttentionDelta, FlashAttentionGradKv, FlashAttentionGradQ, Form, Op, f,
+    flag, groups, u,
 };
 use crate::attention::{Meter, Tiles, tiles::seen};
 use crate::device::cpu::{Flash, Io, Real, Start};
@@ -132,7 +132,7 @@ pub(super) fn launch_threads(
         return None;
     }
     let held = (numbers / s.d).min(s.t.div_ceil(8)).clamp(1, most);
-    let constants = vec![
+    let mut constants = vec![
         u("B", s.b),
         u("T", s.t),
         u("H", s.h),
@@ -142,6 +142,9 @@ pub(super) fn launch_threads(
         f("SCALE", s.scale()),
         flag("CAUSAL", form.causal),
     ];
+    let often = s.t.div_ceil(held) >= 6;
+    let rows = s.b * s.t;
+    constants.extend(Family::texels(rows * s.t * s.c(), &[3 * rows * s.c()]).filter(|_| often));
     let workgroups = groups(s.b * s.h * s.t.div_ceil(held), ALONE);
     Some(Dispatch { shader, constants, workgroups })
 }

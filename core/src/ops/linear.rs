@@ -135,22 +135,28 @@ impl Linear {
 /// The launch of a product: a tile of each thread that works alone; or 32 × 32 elements a workgroup, which brings
 /// tiles 16 deep.
 fn product(family: Family, shader: &'static str, [m, k, n]: [usize; 3], transposed: bool) -> Dispatch {
-    let mut constants = vec![u("M", m), u("K", k), u("N", n)];
+    let mut constants = vec![u("M", m), u("K", k), u("N", n), flag("TRANSPOSED", transposed)];
     let workgroups = match family {
         Family::Threads => {
-            let tile = Tile::of(m, n);
-            let (tiles, turned) = (tile.number(m, n), usize::from(transposed));
-            let sizes = [u("TALL", tile.rows), u("WIDE", tile.columns / 4), u("WIDTH", few(tiles))];
-            constants.extend(sizes.into_iter().chain([u("TURNED", turned)]));
+            let (tile, texels) = Tile::of(m, n, k);
+            let tiles = tile.number(m, n);
+            constants.extend([u("TALL", tile.rows), u("WIDE", tile.columns / 4), u("WIDTH", few(tiles))]);
+            constants.push(fours(texels.is_some() && k.is_multiple_of(8)));
+            constants.extend(texels);
             groups(tiles, few(tiles))
         }
         Family::Workgroups => {
-            constants.push(flag("TRANSPOSED", transposed));
             constants.extend(depth(family, 16));
             groups(m.div_ceil(32) * n.div_ceil(32), 1)
         }
     };
     Dispatch { shader, constants, workgroups }
+}
+
+/// The constant that says how many fours of what is summed over a turn takes: sums are carried from turn to turn at a price, but
+/// where factors are buffers two fours are too long a text.
+fn fours(two: bool) -> (&'static str, Constant) {
+    u("FOURS", if two { 2 } else { 1 })
 }
 
 /// Threads of a workgroup, of threads that work alone: few where there are few at all, so that all cores have some.
@@ -166,16 +172,25 @@ struct Tile {
 }
 
 impl Tile {
-    /// As large as pays (shaders/README.md), upright unless that reaches further over the matrix's edges than lying does;
-    /// smaller where there would be too few for all of a processor's cores.
-    fn of(rows: usize, columns: usize) -> Self {
+    /// The part of each thread, and the constant that chooses kernels whose factors are textures, of a product that multiplies
+    /// and adds `depth` times for each element. As large as pays (shaders/README.md), upright unless that reaches further
+    /// over the matrix's edges than lying does; smaller where factors are not textures, or where there would be too few for
+    /// all of a processor's cores.
+    fn of(rows: usize, columns: usize, depth: usize) -> (Self, Option<(&'static str, Constant)>) {
         let [upright, lying, small, least] =
-            [(16, 12), (12, 16), (8, 8), (4, 4)].map(|(rows, columns)| Self { rows, columns });
+            [(24, 16), (16, 24), (8, 8), (4, 4)].map(|(rows, columns)| Self { rows, columns });
         let area = |t: Self| t.number(rows, columns) * t.rows * t.columns;
-        // Upright is a twentieth quicker.
-        let large = if area(upright) * 20 > area(lying) * 21 { lying } else { upright };
-        let enough = |t: &Self| t.number(rows, columns) >= 32;
-        [large, small].into_iter().find(enough).unwrap_or(least)
+        let large = if area(upright) > area(lying) { lying } else { upright };
+        let enough = |t: Self| t.number(rows, columns) >= 32 && 2 * area(t) <= 3 * rows * columns;
+        let texels = Family::texels(rows * columns * depth, &[rows * depth, depth * columns]);
+        // A factor that is read once or twice is better left where it is.
+        let often = |t: Self| rows.div_ceil(t.rows).min(columns.div_ceil(t.columns)) >= 3;
+        let textured = |t: Self| texels.filter(|_| enough(t) && often(t));
+        match (textured(large), enough(small)) {
+            (Some(texels), _) => (large, Some(texels)),
+            (None, true) => (small, textured(small)),
+            (None, false) => (least, None),
+        }
     }
 
     /// How many there are.
@@ -324,9 +339,14 @@ impl LinearGradWeight {
             vec![u("M", m), u("ROWS", rows), u("COLUMNS", columns), flag("TRANSPOSED", self.transposed)];
         let (tiles, width) = match family {
             Family::Threads => {
-                let tile = Tile::of(rows, columns);
+                let (tile, texels) = Tile::of(rows, columns, m);
                 let tiles = tile.number(rows, columns);
-                constants.extend([u("TALL", tile.rows / 4), u("WIDE", tile.columns / 4)]);
+                constants.extend([
+                    u("TALL", tile.rows / 4),
+                    u("WIDE", tile.columns / 4),
+                    fours(texels.is_some()),
+                ]);
+                constants.extend(texels);
                 (tiles, few(tiles))
             }
             // 8 × 8 elements, summed by four threads.

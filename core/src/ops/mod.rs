@@ -200,7 +200,7 @@ fn flag(name: &'static str, value: bool) -> (&'static str, Constant) {
 
 /// Workgroups along x for `items` things, `per` of them to a group; wrapped into y beyond the limit of
 /// 65,535 (kernels compute their index as `y · 65535 + x` through `lib/index.wgsl`).
-fn groups(items: usize, per: usize) -> [u32; 3] {
+pub(crate) fn groups(items: usize, per: usize) -> [u32; 3] {
     let n = items.div_ceil(per).max(1) as u32;
     if n <= 65_535 { [n, 1, 1] } else { [65_535, n.div_ceil(65_535), 1] }
 }

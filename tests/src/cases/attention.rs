@@ -31,6 +31,10 @@ pub(super) fn cases() -> Vec<Case> {
             cases.extend([flash_grad_kv(s, None), flash_grad_q(s, None)]);
         }
     }
+    // Long enough for a processor's kernels to read textures.
+    for causal in [true, false] {
+        cases.extend(flash(Sizes { b: 1, t: 133, h: 4, d: 16, causal, scaled: true }, None));
+    }
     // Full attention, and tiles of any shape: larger than T, of one row, of a size that divides nothing.
     for ([b, t, h, d], [queries, keys]) in [
         ([2, 5, 2, 6], [2, 3]),

@@ -5,6 +5,7 @@
 //! pass, one submission, and makes nothing. Errors that the driver reports later come out of the next
 //! call: no call panics.
 
+mod bindings;
 mod buffers;
 mod ceiling;
 mod faults;
@@ -14,6 +15,7 @@ mod program;
 mod read;
 mod repeat;
 pub mod shaders;
+pub mod texels;
 mod text;
 mod timer;
 mod tune;
@@ -22,9 +24,11 @@ use super::{Data, Device, Program, Reading, Seconds, Source};
 use crate::graph::{DType, Plan, Spec};
 use crate::ops::Family;
 use crate::{Error, Result};
+use bindings::{Kind, Layout};
 use buffers::{Storage, missing};
-use program::{Compiled, Layout};
+use program::Compiled;
 use std::collections::HashMap;
+use texels::Texels;
 
 /// How many objects a device has made so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +39,8 @@ pub struct Made {
     pub bind_groups: u64,
     /// Buffers.
     pub buffers: u64,
+    /// Textures.
+    pub textures: u64,
 }
 
 /// See the module.
@@ -44,7 +50,7 @@ pub struct Gpu {
     buffers: HashMap<String, Storage>,
     programs: Vec<Option<Compiled>>,
     pipelines: HashMap<String, wgpu::ComputePipeline>,
-    layouts: HashMap<(usize, usize), Layout>,
+    layouts: HashMap<Vec<Kind>, Layout>,
     staging: Option<wgpu::Buffer>,
     timer: Option<timer::Timer>,
     made: Made,
@@ -203,7 +209,9 @@ impl Device for Gpu {
 
     fn bytes(&self) -> u64 {
         let slots = self.programs.iter().flatten().flat_map(|c| c.slots.iter());
+        let textures = self.programs.iter().flatten().flat_map(|c| c.textures.iter());
         self.buffers.values().chain(slots).map(Storage::bytes).sum::<u64>()
+            + textures.map(Texels::bytes).sum::<u64>()
             + self.staging.as_ref().map_or(0, wgpu::Buffer::size)
     }
 

@@ -1,9 +1,11 @@
-//! Compiling a plan: slots, pipelines and bind groups are all made here, so that a replay makes nothing.
+//! Compiling a plan: slots, textures, pipelines and bind groups are all made here, so that a replay makes nothing.
 
 use super::Gpu;
+use super::bindings::{Bound, Kind, Layout};
 use super::buffers::Storage;
 use super::fuse::{Fused, Member, fuse};
 use super::shaders;
+use super::texels::{Texels, copying};
 use crate::graph::{Location, Plan, PlanStep, Spec};
 use crate::ops::{Dispatch, Family};
 use crate::{Error, Result};
@@ -21,14 +23,35 @@ pub(super) struct Launch {
 pub(super) struct Compiled {
     pub(super) plan: Plan,
     pub(super) slots: Vec<Storage>,
+    pub(super) textures: Vec<Texels>,
     pub(super) launches: Vec<Launch>,
 }
 
-/// The layout of all kernels with so many reads and writes.
-#[derive(Debug)]
-pub(super) struct Layout {
-    group: wgpu::BindGroupLayout,
-    pipeline: wgpu::PipelineLayout,
+/// What values are kept in while a program runs.
+#[derive(Clone, Copy)]
+struct Room<'a> {
+    slots: &'a [Storage],
+    textures: &'a [Texels],
+}
+
+/// A step's kernel.
+struct Kernel<'a> {
+    source: String,
+    dispatch: Dispatch,
+    step: &'a PlanStep,
+}
+
+impl<'a> Kernel<'a> {
+    fn new(family: Family, step: &'a PlanStep) -> Result<Self> {
+        let specs = |values: &[(Location, Spec)]| values.iter().map(|(_, s)| s.clone()).collect::<Vec<_>>();
+        let dispatch = step.step.op.dispatch_dyn(family, &specs(&step.reads), &specs(&step.writes));
+        Ok(Self { source: shaders::source(&dispatch)?, dispatch, step })
+    }
+
+    /// Its reads that have to be copied into textures.
+    fn textured(&self) -> &'a [(Location, Spec)] {
+        &self.step.reads[..shaders::textures(&self.source)]
+    }
 }
 
 impl Gpu {
@@ -37,84 +60,115 @@ impl Gpu {
         for (index, &(dtype, len)) in plan.slots.iter().enumerate() {
             slots.push(self.storage(&format!("{} slot {index}", plan.label), dtype, len)?);
         }
-        let mut launches = Vec::with_capacity(plan.steps.len());
-        for steps in plan.steps.chunk_by(|_, next| next.together) {
-            self.launch(steps, &slots, &mut launches)?;
+        let kernels: Result<Vec<_>> = plan.steps.iter().map(|step| Kernel::new(self.family, step)).collect();
+        let kernels = kernels?;
+        let mut textures = Vec::new();
+        for i in 0..2 {
+            let lengths = kernels.iter().filter_map(|kernel| kernel.textured().get(i));
+            if let Some(most) = lengths.map(|(_, spec)| spec.len()).max() {
+                textures.push(self.texels(&format!("{} texture {i}", plan.label), most)?);
+            }
         }
-        Ok(Compiled { plan, slots, launches })
+        let room = Room { slots: &slots, textures: &textures };
+        let mut launches = Vec::with_capacity(plan.steps.len());
+        for kernels in kernels.chunk_by(|_, next| next.step.together) {
+            self.launch(kernels, room, &mut launches)?;
+        }
+        drop(kernels);
+        Ok(Compiled { plan, slots, textures, launches })
     }
 
-    /// Makes the launch of these steps, or one of each.
-    fn launch(&mut self, steps: &[PlanStep], slots: &[Storage], launches: &mut Vec<Launch>) -> Result<()> {
-        let mut kernels = Vec::with_capacity(steps.len());
-        for step in steps {
-            let specs =
-                |values: &[(Location, Spec)]| values.iter().map(|(_, s)| s.clone()).collect::<Vec<_>>();
-            let dispatch = step.step.op.dispatch_dyn(self.family, &specs(&step.reads), &specs(&step.writes));
-            kernels.push((shaders::source(&dispatch)?, dispatch, step));
-        }
-        if let Some((name, fused)) = self.fused(&kernels) {
-            launches.push(self.bound(&name, fused, slots)?);
+    /// Makes the launch of these kernels, or one of each, after those that fill their textures.
+    fn launch(&mut self, kernels: &[Kernel<'_>], room: Room<'_>, launches: &mut Vec<Launch>) -> Result<()> {
+        if let Some((name, fused)) = self.fused(kernels) {
+            let bound = self.bound(&fused.reads, &fused.writes, room)?;
+            launches.push(self.ready(&name, fused.source, fused.workgroups, &bound)?);
             return Ok(());
         }
-        for (source, dispatch, step) in kernels {
-            let (reads, writes) = (step.reads.clone(), step.writes.clone());
-            let kernel = Fused { source, workgroups: dispatch.workgroups, reads, writes };
-            launches.push(self.bound(dispatch.shader, kernel, slots)?);
+        for kernel in kernels {
+            let textured = kernel.textured();
+            let mut bound = Vec::new();
+            for (value, texels) in textured.iter().zip(room.textures) {
+                launches.push(self.copied(value, texels, room)?);
+                bound.push((Kind::Texture, Bound::View(texels.view.clone())));
+            }
+            let Kernel { source, dispatch, step } = kernel;
+            bound.extend(self.bound(&step.reads[textured.len()..], &step.writes, room)?);
+            launches.push(self.ready(dispatch.shader, source.clone(), dispatch.workgroups, &bound)?);
         }
         Ok(())
     }
 
+    /// The launch that copies a value into a texture.
+    fn copied(&mut self, value: &(Location, Spec), texels: &Texels, room: Room<'_>) -> Result<Launch> {
+        let dispatch = copying(&value.1);
+        let mut bound = self.bound(std::slice::from_ref(value), &[], room)?;
+        bound.push((Kind::Image, Bound::View(texels.view.clone())));
+        self.ready(dispatch.shader, shaders::source(&dispatch)?, dispatch.workgroups, &bound)
+    }
+
     /// Several kernels as one, if they may go together and the adapter allows it as many bindings; and its name.
-    fn fused(&self, kernels: &[(String, Dispatch, &PlanStep)]) -> Option<(String, Fused)> {
+    fn fused(&self, kernels: &[Kernel<'_>]) -> Option<(String, Fused)> {
         if kernels.len() < 2 || !self.fusing.unwrap_or(self.family == Family::Workgroups) {
             return None;
         }
         let members: Vec<_> =
-            kernels.iter().map(|(source, dispatch, step)| Member::new(source, dispatch, step)).collect();
+            kernels.iter().map(|kernel| Member::new(&kernel.source, &kernel.dispatch, kernel.step)).collect();
         let fused = fuse(&members)?;
         let most = self.opened.device.limits().max_storage_buffers_per_shader_stage as usize;
-        let names: Vec<&str> = kernels.iter().map(|(_, dispatch, _)| dispatch.shader).collect();
+        let names: Vec<&str> = kernels.iter().map(|kernel| kernel.dispatch.shader).collect();
         (fused.reads.len() + fused.writes.len() <= most).then(|| (names.join(" and "), fused))
     }
 
-    /// A kernel with what it is bound to.
-    fn bound(&mut self, name: &str, kernel: Fused, slots: &[Storage]) -> Result<Launch> {
-        let sides = (kernel.reads.len(), kernel.writes.len());
-        let pipeline = self.pipeline(name, kernel.source, sides)?;
-        let mut entries = Vec::with_capacity(sides.0 + sides.1);
-        for (binding, (location, spec)) in kernel.reads.iter().chain(&kernel.writes).enumerate() {
-            let (storage, range) = self.place(slots, location, spec)?;
-            let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                buffer: &storage.buffer,
-                offset: range.start as u64 * 4,
-                size: std::num::NonZeroU64::new(range.len() as u64 * 4),
-            });
-            entries.push(wgpu::BindGroupEntry { binding: binding as u32, resource });
-        }
-        let bindings = self.opened.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some(name),
-            layout: &self.layouts[&sides].group,
-            entries: &entries,
-        });
-        self.made.bind_groups += 1;
-        self.named(name)?;
-        Ok(Launch { pipeline, bindings, workgroups: kernel.workgroups })
+    /// The buffers of what is read and written, in the order of the bindings.
+    fn bound(
+        &self,
+        reads: &[(Location, Spec)],
+        writes: &[(Location, Spec)],
+        room: Room<'_>,
+    ) -> Result<Vec<(Kind, Bound)>> {
+        let kinds = [Kind::Read, Kind::Write];
+        let values =
+            [reads, writes].into_iter().zip(kinds).flat_map(|(v, kind)| v.iter().map(move |v| (v, kind)));
+        values
+            .map(|((location, spec), kind)| {
+                let (storage, range) = self.place(room.slots, location, spec)?;
+                Ok((kind, Bound::Buffer(storage.buffer.clone(), range)))
+            })
+            .collect()
     }
 
-    /// The pipeline of a kernel, made once for each text.
-    fn pipeline(
+    /// A kernel with what it is bound to.
+    fn ready(
         &mut self,
         name: &str,
         source: String,
-        sides: (usize, usize),
-    ) -> Result<wgpu::ComputePipeline> {
+        workgroups: [u32; 3],
+        bound: &[(Kind, Bound)],
+    ) -> Result<Launch> {
+        let kinds: Vec<Kind> = bound.iter().map(|(kind, _)| *kind).collect();
+        let pipeline = self.pipeline(name, source, &kinds)?;
+        let entries = (0..)
+            .zip(bound)
+            .map(|(binding, (_, bound))| wgpu::BindGroupEntry { binding, resource: bound.resource() });
+        let bindings = self.opened.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(name),
+            layout: &self.layouts[&kinds].group,
+            entries: &entries.collect::<Vec<_>>(),
+        });
+        self.made.bind_groups += 1;
+        self.named(name)?;
+        Ok(Launch { pipeline, bindings, workgroups })
+    }
+
+    /// The pipeline of a kernel, made once for each text.
+    fn pipeline(&mut self, name: &str, source: String, kinds: &[Kind]) -> Result<wgpu::ComputePipeline> {
         if let Some(pipeline) = self.pipelines.get(&source) {
             return Ok(pipeline.clone());
         }
-        if !self.layouts.contains_key(&sides) {
-            let layout = layout(&self.opened.device, sides);
-            self.layouts.insert(sides, layout);
+        if !self.layouts.contains_key(kinds) {
+            let layout = Layout::new(&self.opened.device, kinds);
+            self.layouts.insert(kinds.to_vec(), layout);
         }
         let module = self.opened.device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(name),
@@ -122,7 +176,7 @@ impl Gpu {
         });
         let pipeline = self.opened.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(name),
-            layout: Some(&self.layouts[&sides].pipeline),
+            layout: Some(&self.layouts[kinds].pipeline),
             module: &module,
             entry_point: Some("main"),
             // Kernels write workgroup memory before they read it.
@@ -145,27 +199,4 @@ impl Gpu {
             other => other,
         })
     }
-}
-
-fn layout(device: &wgpu::Device, (reads, writes): (usize, usize)) -> Layout {
-    let entries: Vec<_> = (0..reads + writes)
-        .map(|binding| wgpu::BindGroupLayoutEntry {
-            binding: binding as u32,
-            visibility: wgpu::ShaderStages::COMPUTE,
-            ty: wgpu::BindingType::Buffer {
-                ty: wgpu::BufferBindingType::Storage { read_only: binding < reads },
-                has_dynamic_offset: false,
-                min_binding_size: None,
-            },
-            count: None,
-        })
-        .collect();
-    let group =
-        device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
-    let pipeline = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-        label: None,
-        bind_group_layouts: &[Some(&group)],
-        immediate_size: 0,
-    });
-    Layout { group, pipeline }
 }

@@ -45,10 +45,10 @@ kernels! {
     "flash_attention": ["plain" "attention" "flash" "flash_keys"],
     "flash_attention_delta": ["plain" "index"],
     "flash_attention_grad_kv": ["plain" "attention" "flash" "flash_grad"],
-    "flash_attention_grad_kv_threads": ["index" "flash_threads"],
+    "flash_attention_grad_kv_threads": ["index" "left" "right" "flash_threads"],
     "flash_attention_grad_q": ["plain" "attention" "flash" "flash_keys" "flash_grad"],
-    "flash_attention_grad_q_threads": ["index" "flash_threads"],
-    "flash_attention_threads": ["index" "flash_threads"],
+    "flash_attention_grad_q_threads": ["index" "left" "right" "flash_threads"],
+    "flash_attention_threads": ["index" "left" "flash_threads"],
     "gae": ["index"],
     "grad_norm": ["reduce"],
     "grad_norm_threads": [],
@@ -56,13 +56,13 @@ kernels! {
     "gru": ["gru"],
     "gru_grad": ["gru"],
     "kl": ["index" "reduce"],
-    "linear": ["index" "tile_threads"],
-    "linear_gelu": ["index" "tile_threads" "gelu"],
-    "linear_grad_weight": ["index" "outer_threads"],
-    "linear_grad_weight_plain": ["index" "outer_threads"],
-    "linear_plain": ["index" "tile_threads"],
-    "linear_residual": ["index" "tile_threads"],
-    "linear_scaled": ["index" "tile_threads"],
+    "linear": ["index" "left" "right" "plus" "tile_threads"],
+    "linear_gelu": ["index" "left" "right" "plus" "tile_threads" "gelu"],
+    "linear_grad_weight": ["index" "left" "right" "plus" "outer_threads"],
+    "linear_grad_weight_plain": ["index" "left" "right" "plus" "outer_threads"],
+    "linear_plain": ["index" "left" "right" "plus" "tile_threads"],
+    "linear_residual": ["index" "left" "right" "plus" "tile_threads"],
+    "linear_scaled": ["index" "left" "right" "plus" "tile_threads"],
     "log_prob": ["index" "reduce" "log_sum_exp"],
     "log_prob_grad": ["index"],
     "log_prob_threads": ["index"],
@@ -103,15 +103,36 @@ kernels! {
 }
 
 kernels! {
+    /// Those that read textures, and what copies these from buffers.
+    TEXELS
+    "flash_attention_grad_kv_threads": ["index" "left_texels" "right_texels" "flash_threads"],
+    "flash_attention_grad_q_threads": ["index" "left_texels" "right_texels" "flash_threads"],
+    "flash_attention_threads": ["index" "left_texels" "flash_threads"],
+    "linear": ["index" "left_texels" "right_texels" "plus" "tile_threads"],
+    "linear_gelu": ["index" "left_texels" "right_texels" "plus" "tile_threads" "gelu"],
+    "linear_grad_weight": ["index" "left_texels" "right_texels" "plus" "outer_threads"],
+    "linear_grad_weight_plain": ["index" "left_texels" "right_texels" "plus" "outer_threads"],
+    "linear_plain": ["index" "left_texels" "right_texels" "plus" "tile_threads"],
+    "linear_residual": ["index" "left_texels" "right_texels" "plus" "tile_threads"],
+    "linear_scaled": ["index" "left_texels" "right_texels" "plus" "tile_threads"],
+    "texels": ["index"],
+}
+
+kernels! {
     /// The products, as the other family has them: through workgroup memory.
     WORKGROUPS
-    "linear": ["index" "tile_workgroup"],
-    "linear_gelu": ["index" "tile_workgroup" "gelu"],
-    "linear_grad_weight": ["index" "outer_workgroup"],
-    "linear_grad_weight_plain": ["index" "outer_workgroup"],
-    "linear_plain": ["index" "tile_workgroup"],
-    "linear_residual": ["index" "tile_workgroup"],
-    "linear_scaled": ["index" "tile_workgroup"],
+    "linear": ["index" "left" "right" "tile_workgroup"],
+    "linear_gelu": ["index" "left" "right" "tile_workgroup" "gelu"],
+    "linear_grad_weight": ["index" "left" "right" "outer_workgroup"],
+    "linear_grad_weight_plain": ["index" "left" "right" "outer_workgroup"],
+    "linear_plain": ["index" "left" "right" "tile_workgroup"],
+    "linear_residual": ["index" "left" "right" "tile_workgroup"],
+    "linear_scaled": ["index" "left" "right" "tile_workgroup"],
+}
+
+/// How many of a kernel's first reads are textures, by its text.
+pub fn textures(source: &str) -> usize {
+    source.matches(": texture_2d<f32>;").count()
 }
 
 /// The whole text of a launch's kernel. Errors: no kernel of that name.
@@ -120,6 +141,7 @@ pub fn source(dispatch: &Dispatch) -> Result<String> {
     let list = match () {
         () if has(Form::COUNTER) => COUNTING,
         () if has(Family::DEPTH) => WORKGROUPS,
+        () if has(Family::TEXELS) => TEXELS,
         () => KERNELS,
     };
     let (_, text) = list
