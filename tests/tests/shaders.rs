@@ -7,7 +7,7 @@ use gradus_core::device::gpu::fuse::{Member, fuse};
 use gradus_core::device::gpu::shaders::{COUNTING, KERNELS, TEXELS, WORKGROUPS, source, textures};
 use gradus_core::device::gpu::texels::copying;
 use gradus_core::graph::{DType, Location, PlanStep, Spec};
-use gradus_core::ops::{Dispatch, Family};
+use gradus_core::ops::{Constant, Dispatch, Family};
 use gradus_tests::cases::{self, Case};
 use naga::valid::{Capabilities, GlobalUse, ModuleInfo, ValidationFlags, Validator};
 use naga::{
@@ -244,16 +244,21 @@ fn every_constant_is_used() {
     assert!(unused.is_empty(), "constants that no kernel uses: {unused:?}");
 }
 
-/// Conformance runs each kernel that reads textures: a case that is too small would take the buffers.
+/// Conformance runs each kernel that reads textures, products also with two fours a turn: a case that is too small would
+/// take the buffers, or one.
 #[test]
 fn every_kernel_with_textures_is_launched() {
-    let launched: BTreeSet<String> = launches()
-        .iter()
-        .filter(|l| textures(&l.source) > 0)
-        .flat_map(|l| l.kernels.iter().map(|k| k.shader.to_string()))
-        .collect();
-    let known = TEXELS.iter().map(|(name, _)| (*name).to_string()).filter(|name| name != "texels");
-    assert_eq!(launched, known.collect::<BTreeSet<_>>());
+    let launches = launches();
+    let launched = |also: fn(&Dispatch) -> bool| -> BTreeSet<&str> {
+        let textured = launches.iter().filter(|l| textures(&l.source) > 0).flat_map(|l| &l.kernels);
+        textured.filter(|kernel| also(kernel)).map(|kernel| kernel.shader).collect()
+    };
+    let known = |of: fn(&str) -> bool| -> BTreeSet<&str> {
+        TEXELS.iter().map(|(name, _)| *name).filter(|name| *name != "texels" && of(name)).collect()
+    };
+    assert_eq!(launched(|_| true), known(|_| true));
+    let two = |kernel: &Dispatch| kernel.constants.contains(&("FOURS", Constant::U(2)));
+    assert_eq!(launched(two), known(|name| name.starts_with("linear")));
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {

@@ -141,7 +141,7 @@ fn product(family: Family, shader: &'static str, [m, k, n]: [usize; 3], transpos
             let (tile, texels) = Tile::of(m, n, k);
             let tiles = tile.number(m, n);
             constants.extend([u("TALL", tile.rows), u("WIDE", tile.columns / 4), u("WIDTH", few(tiles))]);
-            constants.push(fours(texels.is_some() && k.is_multiple_of(8)));
+            constants.push(fours(texels.is_some() && k.is_multiple_of(8), m * k * n));
             constants.extend(texels);
             groups(tiles, few(tiles))
         }
@@ -153,10 +153,11 @@ fn product(family: Family, shader: &'static str, [m, k, n]: [usize; 3], transpos
     Dispatch { shader, constants, workgroups }
 }
 
-/// The constant that says how many fours of what is summed over a turn takes: sums are carried from turn to turn at a price, but
-/// where factors are buffers two fours are too long a text.
-fn fours(two: bool) -> (&'static str, Constant) {
-    u("FOURS", if two { 2 } else { 1 })
+/// The constant that says how many fours of what is summed over a turn takes, in a product that multiplies and adds `work` times:
+/// sums are carried from turn to turn at a price. But two fours are a long text, where factors are buffers too long, and
+/// small products do not win back what it takes to compile.
+fn fours(textured: bool, work: usize) -> (&'static str, Constant) {
+    u("FOURS", if textured && work >= 1 << 24 { 2 } else { 1 })
 }
 
 /// Threads of a workgroup, of threads that work alone: few where there are few at all, so that all cores have some.
@@ -344,7 +345,7 @@ impl LinearGradWeight {
                 constants.extend([
                     u("TALL", tile.rows / 4),
                     u("WIDE", tile.columns / 4),
-                    fours(texels.is_some()),
+                    fours(texels.is_some(), m * k * n),
                 ]);
                 constants.extend(texels);
                 (tiles, few(tiles))

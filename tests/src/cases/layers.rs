@@ -18,7 +18,9 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push(norm_grad_params(rows, c));
     }
     cases.push(norm(9, 16, 30.0)); // A mean far from zero: a one-pass variance would cancel.
-    for sizes in [[1, 4, 4], [5, 20, 24], [33, 16, 20], [64, 64, 64], [70, 132, 68], [130, 48, 516]] {
+    for sizes in
+        [[1, 4, 4], [5, 20, 24], [33, 16, 20], [64, 64, 64], [70, 132, 68], [130, 48, 516], [270, 128, 520]]
+    {
         cases.extend(linears().map(|op| linear(op, sizes)));
         for transposed in [false, true] {
             cases.extend([false, true].map(|scaled| linear_grad_input(transposed, scaled, sizes)));
