@@ -36,7 +36,7 @@ struct Row<'a> {
 }
 
 pub(crate) async fn measure(request: &Request) -> Result<Vec<Value>> {
-    let mut device = open(request).await?.0;
+    let mut device = open(request).await?;
     let adapter = device.name();
     let mut rows = Vec::new();
     for &n in &request.lengths {

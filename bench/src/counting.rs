@@ -1,6 +1,7 @@
 //! A device that counts what is read back from it.
 
 use gradus_core::Result;
+use gradus_core::device::profile::Launched;
 use gradus_core::device::{Data, Device, Program, Reading, Source};
 use gradus_core::graph::{Plan, Spec};
 use std::cell::Cell;
@@ -57,8 +58,8 @@ impl Device for Counting {
     fn submit(&mut self, programs: &[Program]) -> Result<()> {
         self.inner.submit(programs)
     }
-    fn launches(&self, program: Program) -> usize {
-        self.inner.launches(program)
+    fn profile(&mut self, program: Program) -> Reading<'_, Vec<Launched>> {
+        self.inner.profile(program)
     }
     fn read_all(&mut self, sources: Vec<Source>) -> Reading<'_, Vec<Data>> {
         self.reads.0.set(self.reads.count() + 1);

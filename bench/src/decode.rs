@@ -42,7 +42,7 @@ struct Row<'a> {
 pub(crate) async fn measure(request: &Request) -> Result<Vec<Value>> {
     let shape = &request.shape;
     let model = shape.model();
-    let (device, reads) = Counting::new(open(request).await?.0);
+    let (device, reads) = Counting::new(open(request).await?);
     let mut device: Box<dyn Device> = Box::new(device);
     let adapter = device.name();
     let params = Params::new(&model);

@@ -12,7 +12,7 @@ mod training;
 pub use shape::Shape;
 
 use gradus_core::device::Device;
-use gradus_core::device::cpu::{Cpu, Profile};
+use gradus_core::device::cpu::Cpu;
 use gradus_core::device::gpu::Gpu;
 use gradus_core::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -49,7 +49,7 @@ pub struct Request {
     pub steps: usize,
     /// Lengths of the sequences that are attended to; [`What::Attention`] only.
     pub lengths: Vec<usize>,
-    /// Also where a step's time goes, op by op (CPU only).
+    /// Also where a step's time goes, launch by launch.
     pub profile: bool,
     /// Whether ops that may go together are one launch, if not as the page has it (GPU only).
     pub fused: Option<bool>,
@@ -67,20 +67,17 @@ pub async fn measure(request: &Request) -> Result<Vec<Value>> {
     }
 }
 
-/// The device of a request, and its profile if one is asked for.
-pub(crate) async fn open(request: &Request) -> Result<(Box<dyn Device>, Option<Profile>)> {
+/// The device of a request.
+pub(crate) async fn open(request: &Request) -> Result<Box<dyn Device>> {
     Ok(if request.gpu {
         let mut gpu = Gpu::open().await?;
         gpu.tune().await?;
         if let Some(fused) = request.fused {
             gpu.set_fusing(fused);
         }
-        (Box::new(gpu), None)
-    } else if request.profile {
-        let (cpu, profile) = Cpu::<f32>::profiled();
-        (Box::new(cpu), Some(profile))
+        Box::new(gpu)
     } else {
-        (Box::new(Cpu::<f32>::new()), None)
+        Box::new(Cpu::<f32>::new())
     })
 }
 

@@ -3,14 +3,16 @@
 use crate::{Instant, Request, Shape, ceiling, open, row};
 use gradus_core::Result;
 use gradus_core::data::{Material, Training};
-use gradus_core::device::cpu::Profile;
 use gradus_core::device::gpu::Gpu;
+use gradus_core::device::profile::Launched;
 use gradus_core::device::timer::median;
 use gradus_core::protocol::{Attention, ModelConfig};
 use gradus_core::text::Tokenizer;
 use gradus_core::train::{Trainer, step_cost};
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 /// Tokens of the text that windows are drawn from.
 const TEXT: usize = 1 << 16;
@@ -45,7 +47,7 @@ struct Row<'a> {
 
 pub(crate) async fn measure(request: &Request) -> Result<Vec<Value>> {
     let Request { shape, steps, .. } = request;
-    let (device, profile) = open(request).await?;
+    let device = open(request).await?;
     let (adapter, model) = (device.name(), shape.model());
     let mut trainer = Trainer::new(device, &model, &shape.train(), 1, material(shape)?)?;
     trainer.init()?;
@@ -53,20 +55,22 @@ pub(crate) async fn measure(request: &Request) -> Result<Vec<Value>> {
     let (warm, _) = one(&mut trainer, 1).await?;
     let together = ((SUBMISSION / warm) as u64).clamp(1, trainer.most_steps());
     one(&mut trainer, together).await?;
-    if let Some(profile) = &profile {
-        profile.reset();
-    }
     let (mut times, mut last_loss) = (Vec::new(), first_loss);
-    for _ in 0..(*steps).max(1) {
+    let samples = (*steps).max(1);
+    for _ in 0..samples {
         let (time, loss) = one(&mut trainer, together).await?;
         times.push(time);
         last_loss = loss;
     }
-    let ms_per_step = median(times.clone());
+    let ms_per_step = median(times);
     // What any implementation has to do: flash attention's second look at the scores is not counted.
     let counted = ModelConfig { attention: Attention::Materialised, ..model.clone() };
     let flops = step_cost(&counted, shape.batch, shape.context)?.step() as f64;
-    let (bytes, dispatches) = (trainer.device.bytes(), trainer.dispatches_per_step());
+    let bytes = trainer.device.bytes();
+    let mut profiles = Vec::new();
+    for _ in 0..if request.profile { samples } else { 1 } {
+        profiles.push(trainer.profile().await?);
+    }
     let params = model.parameters();
     drop(trainer);
     let ceiling = if request.gpu { Gpu::open().await?.ceiling().await? } else { ceiling::cpu() };
@@ -81,14 +85,14 @@ pub(crate) async fn measure(request: &Request) -> Result<Vec<Value>> {
         last_loss,
         flops,
         bytes,
-        dispatches,
+        dispatches: profiles[0].len(),
         ceiling_flops: ceiling.flops,
         ceiling_bytes: ceiling.bytes,
         fraction: flops / (ms_per_step * 1e-3) / ceiling.flops,
         adapter,
     })?];
-    if let Some(profile) = profile {
-        rows.extend(breakdown(&profile, (times.len() as u64 * together) as f64));
+    if request.profile {
+        rows.extend(breakdown(&profiles));
     }
     Ok(rows)
 }
@@ -102,23 +106,30 @@ async fn one(trainer: &mut Trainer, steps: u64) -> Result<(f64, f32)> {
     Ok((time, measured.last().map_or(f32::NAN, |m| m.loss)))
 }
 
-/// Where a step's time goes; GFLOP/s of ops that are products.
-fn breakdown(profile: &Profile, steps: f64) -> Vec<Value> {
-    let spent = profile.spent();
-    let total: f64 = spent.iter().map(|(_, s)| s.time.as_secs_f64()).sum();
-    spent
-        .iter()
-        .map(|(op, s)| {
-            let seconds = s.time.as_secs_f64();
-            json!({
-                "op": op,
-                "msPerStep": seconds * 1e3 / steps,
-                "share": seconds / total,
-                "calls": s.calls as f64 / steps,
-                "gflops": s.flops / seconds * 1e-9,
-            })
+/// Where the time of these steps goes, the dearest kernel first; GFLOP/s of those that are products. Where the device has no
+/// clock, times are null.
+fn breakdown(steps: &[Vec<Launched>]) -> Vec<Value> {
+    let mut spent: BTreeMap<&str, (f64, Option<f64>, f64)> = BTreeMap::new();
+    for launched in steps.iter().flatten() {
+        let (calls, seconds, flops) = spent.entry(&launched.name).or_insert((0.0, Some(0.0), 0.0));
+        *calls += 1.0;
+        *seconds = seconds.zip(launched.seconds).map(|(sum, one)| sum + one);
+        *flops += launched.flops;
+    }
+    let total: Option<f64> = spent.values().map(|(_, seconds, _)| *seconds).sum();
+    let mut spent: Vec<_> = spent.into_iter().collect();
+    spent.sort_by(|(_, a), (_, b)| b.1.partial_cmp(&a.1).unwrap_or(Ordering::Equal));
+    let each = steps.len() as f64;
+    let row = |(name, (calls, seconds, flops)): (&str, (f64, Option<f64>, f64))| {
+        json!({
+            "op": name,
+            "msPerStep": seconds.map(|s| s * 1e3 / each),
+            "share": seconds.zip(total).map(|(s, total)| s / total),
+            "calls": calls / each,
+            "gflops": seconds.map(|s| flops / s * 1e-9),
         })
-        .collect()
+    };
+    spent.into_iter().map(row).collect()
 }
 
 /// A text of random tokens, which is what the peers learn too.

@@ -3,5 +3,5 @@
 @group(0) @binding(0) var left_texels: texture_2d<f32>;
 
 fn left(i: u32) -> vec4f {
-    return textureLoad(left_texels, vec2u(i % TEXELS, i / TEXELS), 0);
+    return textureLoad(left_texels, vec2u(i & (TEXELS - 1u), i >> countTrailingZeros(TEXELS)), 0);
 }

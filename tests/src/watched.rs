@@ -3,6 +3,7 @@
 use gradus_core::Result;
 use gradus_core::data::Loader;
 use gradus_core::device::gpu::{Gpu, Made};
+use gradus_core::device::profile::Launched;
 use gradus_core::device::{Data, Device, Program, Reading, Source};
 use gradus_core::graph::{Plan, Spec};
 use gradus_core::ops::Family;
@@ -49,8 +50,8 @@ impl Device for Watched {
         self.made.set(self.gpu.made());
         submitted
     }
-    fn launches(&self, program: Program) -> usize {
-        self.gpu.launches(program)
+    fn profile(&mut self, program: Program) -> Reading<'_, Vec<Launched>> {
+        self.gpu.profile(program)
     }
     fn read_all(&mut self, sources: Vec<Source>) -> Reading<'_, Vec<Data>> {
         self.gpu.read_all(sources)

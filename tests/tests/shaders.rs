@@ -4,15 +4,12 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 use gradus_core::device::gpu::fuse::{Member, fuse};
-use gradus_core::device::gpu::shaders::{COUNTING, KERNELS, TEXELS, WORKGROUPS, source, textures};
-use gradus_core::device::gpu::texels::copying;
+use gradus_core::device::gpu::shaders::{KERNELS, SWAPS, source, textures};
 use gradus_core::graph::{DType, Location, PlanStep, Spec};
 use gradus_core::ops::{Constant, Dispatch, Family};
 use gradus_tests::cases::{self, Case};
 use naga::valid::{Capabilities, GlobalUse, ModuleInfo, ValidationFlags, Validator};
-use naga::{
-    AddressSpace, ImageClass, ImageDimension, Module, ScalarKind, StorageAccess, StorageFormat, TypeInner,
-};
+use naga::{AddressSpace, ImageClass, ImageDimension, Module, ScalarKind, StorageAccess, TypeInner};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -35,7 +32,6 @@ fn launches() -> Vec<Launch> {
             let kernels: Vec<(Dispatch, String)> =
                 steps.iter().map(|step| kernel(case, family, step)).collect();
             for ((dispatch, source), step) in kernels.iter().zip(steps) {
-                launches.extend(step.reads[..textures(source)].iter().map(|(_, spec)| copy(case, spec)));
                 launches.push(Launch {
                     what: format!("{} ({})", dispatch.shader, case.name),
                     kernels: vec![dispatch.clone()],
@@ -55,18 +51,6 @@ fn kernel(case: &Case, family: Family, step: &PlanStep) -> (Dispatch, String) {
     let dispatch = step.step.op.dispatch_dyn(family, &specs(&step.reads), &specs(&step.writes));
     let source = source(&dispatch).unwrap_or_else(|e| panic!("{} ({}): {e}", dispatch.shader, case.name));
     (dispatch, source)
-}
-
-/// The launch that copies a read into a texture.
-fn copy(case: &Case, spec: &Spec) -> Launch {
-    let dispatch = copying(spec);
-    Launch {
-        what: format!("{} ({})", dispatch.shader, case.name),
-        workgroups: dispatch.workgroups,
-        source: source(&dispatch).unwrap_or_else(|e| panic!("{}: {e}", dispatch.shader)),
-        bindings: vec![(spec.clone(), false), (spec.clone(), true)],
-        kernels: vec![dispatch],
-    }
 }
 
 fn bindings(reads: &[(Location, Spec)], writes: &[(Location, Spec)]) -> Vec<(Spec, bool)> {
@@ -119,10 +103,7 @@ fn binding_faults(launch: &Launch, module: &Module, info: &ModuleInfo) -> Vec<St
     for (handle, variable) in module.global_variables.iter() {
         let access = match variable.space {
             AddressSpace::Storage { access } => access,
-            AddressSpace::Handle => match module.types[variable.ty].inner {
-                TypeInner::Image { class: ImageClass::Storage { access, .. }, .. } => access,
-                _ => StorageAccess::LOAD,
-            },
+            AddressSpace::Handle => StorageAccess::LOAD,
             _ => continue,
         };
         match &variable.binding {
@@ -141,12 +122,8 @@ fn binding_faults(launch: &Launch, module: &Module, info: &ModuleInfo) -> Vec<St
     let usage = info.get_entry_point(0);
     for (index, (spec, written)) in launch.bindings.iter().enumerate() {
         let (handle, variable, access) = found[&index];
-        let image = variable.space == AddressSpace::Handle;
-        let expected = match (*written, image) {
-            (false, _) => StorageAccess::LOAD,
-            (true, false) => StorageAccess::LOAD | StorageAccess::STORE,
-            (true, true) => StorageAccess::STORE,
-        };
+        let expected =
+            if *written { StorageAccess::LOAD | StorageAccess::STORE } else { StorageAccess::LOAD };
         let what = format!("{}: binding {index}", launch.what);
         if access != expected {
             faults.push(format!("{what} is {access:?}"));
@@ -178,15 +155,11 @@ fn binding_faults(launch: &Launch, module: &Module, info: &ModuleInfo) -> Vec<St
 fn element(module: &Module, ty: naga::Handle<naga::Type>) -> Option<(ScalarKind, usize)> {
     let base = match module.types[ty].inner {
         TypeInner::Array { base, size: naga::ArraySize::Dynamic, .. } => base,
-        TypeInner::Image { dim: ImageDimension::D2, arrayed: false, class } => {
-            return match class {
-                ImageClass::Sampled { kind, multi: false } => Some((kind, 4)),
-                ImageClass::Storage { format: StorageFormat::Rgba32Float, .. } => {
-                    Some((ScalarKind::Float, 4))
-                }
-                _ => None,
-            };
-        }
+        TypeInner::Image {
+            dim: ImageDimension::D2,
+            arrayed: false,
+            class: ImageClass::Sampled { kind, multi: false },
+        } => return Some((kind, 4)),
         _ => return None,
     };
     match module.types[base].inner {
@@ -235,7 +208,7 @@ fn every_constant_is_used() {
         let text = text.join("\n");
         let words = words(&text);
         // Bounds of repetitions are gone from the text.
-        let texts = || KERNELS.iter().chain(TEXELS).filter(|(name, _)| *name == dispatch.shader);
+        let texts = || KERNELS.iter().filter(|(name, _)| *name == dispatch.shader);
         let heads = || texts().flat_map(|k| k.1.lines()).filter(|l| l.starts_with("#repeat "));
         let bounds = |n: &str| heads().any(|l| l.split(' ').any(|word| word == n));
         let names = names.into_iter();
@@ -253,8 +226,10 @@ fn every_kernel_with_textures_is_launched() {
         let textured = launches.iter().filter(|l| textures(&l.source) > 0).flat_map(|l| &l.kernels);
         textured.filter(|kernel| also(kernel)).map(|kernel| kernel.shader).collect()
     };
+    let plain = SWAPS.iter().find(|(constant, _)| *constant == "TEXELS").expect("kernels with textures").1;
+    let textured = || KERNELS.iter().filter(|(_, text)| plain.iter().any(|(left, _)| text.contains(left)));
     let known = |of: fn(&str) -> bool| -> BTreeSet<&str> {
-        TEXELS.iter().map(|(name, _)| *name).filter(|name| *name != "texels" && of(name)).collect()
+        textured().map(|(name, _)| *name).filter(|name| of(name)).collect()
     };
     assert_eq!(launched(|_| true), known(|_| true));
     let two = |kernel: &Dispatch| kernel.constants.contains(&("FOURS", Constant::U(2)));
@@ -274,15 +249,15 @@ fn every_file_in_shaders_is_reached_from_an_op() {
         launches().iter().flat_map(|l| &l.kernels).map(|k| k.shader.to_string()).collect();
     let stem = |path: &PathBuf| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let there: BTreeSet<String> = files(&folder).iter().map(stem).collect();
-    let embedded: BTreeSet<String> =
-        KERNELS.iter().chain(TEXELS).map(|(name, _)| (*name).to_string()).collect();
+    let embedded: BTreeSet<String> = KERNELS.iter().map(|(name, _)| (*name).to_string()).collect();
     assert!(there.len() > 20, "{there:?}");
     assert_eq!(there, reached, "files and kernels that some case launches");
     assert_eq!(there, embedded, "files and kernels that the device knows");
     for path in files(&folder.join("lib")) {
         let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         assert!(
-            KERNELS.iter().chain(COUNTING).chain(TEXELS).chain(WORKGROUPS).any(|k| k.1.contains(&text)),
+            KERNELS.iter().any(|kernel| kernel.1.contains(&text))
+                || SWAPS.iter().flat_map(|swap| swap.1).any(|(_, other)| *other == text),
             "no kernel includes {}",
             path.display()
         );

@@ -3,10 +3,12 @@
 pub mod cpu;
 #[cfg(feature = "gpu")]
 pub mod gpu;
+pub mod profile;
 pub mod timer;
 
 use crate::Result;
 use crate::graph::{Plan, Spec};
+use profile::Launched;
 use std::future::Future;
 use std::ops::Range;
 use std::pin::Pin;
@@ -115,8 +117,9 @@ pub trait Device {
     /// Runs programs one after another, in one submission.
     fn submit(&mut self, programs: &[Program]) -> Result<()>;
 
-    /// How many kernels a run of the program launches: on the CPU, how many ops it runs.
-    fn launches(&self, program: Program) -> usize;
+    /// Runs a program, and says of each kernel that it launches (on the CPU: of each op) how long it took. Every one is
+    /// waited for by itself, so that their sum is more than the program takes.
+    fn profile(&mut self, program: Program) -> Reading<'_, Vec<Launched>>;
 
     /// Reads back all of these, in their order and in one go, after everything submitted so far: waiting for the
     /// device is what costs.

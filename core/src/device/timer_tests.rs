@@ -1,5 +1,6 @@
 use super::*;
 use crate::device::cpu::Cpu;
+use crate::device::profile::Launched;
 use crate::device::{Data, Reading, Seconds};
 use crate::graph::{Plan, Spec, Tape};
 use crate::ops::Scale;
@@ -43,8 +44,8 @@ impl Device for Told {
     fn submit(&mut self, programs: &[Program]) -> Result<()> {
         self.cpu.submit(programs)
     }
-    fn launches(&self, program: Program) -> usize {
-        self.cpu.launches(program)
+    fn profile(&mut self, program: Program) -> Reading<'_, Vec<Launched>> {
+        self.cpu.profile(program)
     }
     fn read_all(&mut self, sources: Vec<Source>) -> Reading<'_, Vec<Data>> {
         self.cpu.read_all(sources)

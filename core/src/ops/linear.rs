@@ -140,8 +140,8 @@ fn product(family: Family, shader: &'static str, [m, k, n]: [usize; 3], transpos
         Family::Threads => {
             let (tile, texels) = Tile::of(m, n, k);
             let tiles = tile.number(m, n);
-            constants.extend([u("TALL", tile.rows), u("WIDE", tile.columns / 4), u("WIDTH", few(tiles))]);
-            constants.push(fours(texels.is_some() && k.is_multiple_of(8), m * k * n));
+            constants.extend([u("TALL", tile.0), u("WIDE", tile.0 / 4), u("WIDTH", few(tiles))]);
+            constants.push(fours(texels.is_some() && k.is_multiple_of(8)));
             constants.extend(texels);
             groups(tiles, few(tiles))
         }
@@ -153,11 +153,10 @@ fn product(family: Family, shader: &'static str, [m, k, n]: [usize; 3], transpos
     Dispatch { shader, constants, workgroups }
 }
 
-/// The constant that says how many fours of what is summed over a turn takes, in a product that multiplies and adds `work` times:
-/// sums are carried from turn to turn at a price. But two fours are a long text, where factors are buffers too long, and
-/// small products do not win back what it takes to compile.
-fn fours(textured: bool, work: usize) -> (&'static str, Constant) {
-    u("FOURS", if textured && work >= 1 << 24 { 2 } else { 1 })
+/// The constant that says how many fours of what is summed over a turn takes: sums are carried from turn to turn at a price. But
+/// where factors are buffers two fours are too long a text.
+fn fours(two: bool) -> (&'static str, Constant) {
+    u("FOURS", if two { 2 } else { 1 })
 }
 
 /// Threads of a workgroup, of threads that work alone: few where there are few at all, so that all cores have some.
@@ -165,27 +164,23 @@ fn few(threads: usize) -> usize {
     if threads < 512 { 4 } else { ALONE }
 }
 
-/// The part of a matrix that a thread works on alone.
+/// The part of a matrix that a thread works on alone: a square of so many rows and columns, a multiple of 4.
 #[derive(Clone, Copy, Debug)]
-struct Tile {
-    rows: usize,
-    columns: usize,
-}
+struct Tile(usize);
 
 impl Tile {
     /// The part of each thread, and the constant that chooses kernels whose factors are textures, of a product that multiplies
-    /// and adds `depth` times for each element. As large as pays (shaders/README.md), upright unless that reaches further
-    /// over the matrix's edges than lying does; smaller where factors are not textures, or where there would be too few for
-    /// all of a processor's cores.
+    /// and adds `depth` times for each element. As large as pays (shaders/README.md); smaller where factors are not textures,
+    /// or where there would be too few for all of a processor's cores.
     fn of(rows: usize, columns: usize, depth: usize) -> (Self, Option<(&'static str, Constant)>) {
-        let [upright, lying, small, least] =
-            [(24, 16), (16, 24), (8, 8), (4, 4)].map(|(rows, columns)| Self { rows, columns });
-        let area = |t: Self| t.number(rows, columns) * t.rows * t.columns;
-        let large = if area(upright) > area(lying) { lying } else { upright };
-        let enough = |t: Self| t.number(rows, columns) >= 32 && 2 * area(t) <= 3 * rows * columns;
+        let [large, small, least] = [16, 8, 4].map(Self);
+        let enough = |t: Self| {
+            let number = t.number(rows, columns);
+            number >= 32 && 2 * number * t.0 * t.0 <= 3 * rows * columns
+        };
         let texels = Family::texels(rows * columns * depth, &[rows * depth, depth * columns]);
         // A factor that is read once or twice is better left where it is.
-        let often = |t: Self| rows.div_ceil(t.rows).min(columns.div_ceil(t.columns)) >= 3;
+        let often = |t: Self| rows.min(columns).div_ceil(t.0) >= 3;
         let textured = |t: Self| texels.filter(|_| enough(t) && often(t));
         match (textured(large), enough(small)) {
             (Some(texels), _) => (large, Some(texels)),
@@ -196,7 +191,7 @@ impl Tile {
 
     /// How many there are.
     fn number(self, rows: usize, columns: usize) -> usize {
-        rows.div_ceil(self.rows) * columns.div_ceil(self.columns)
+        rows.div_ceil(self.0) * columns.div_ceil(self.0)
     }
 }
 
@@ -342,11 +337,7 @@ impl LinearGradWeight {
             Family::Threads => {
                 let (tile, texels) = Tile::of(rows, columns, m);
                 let tiles = tile.number(rows, columns);
-                constants.extend([
-                    u("TALL", tile.rows / 4),
-                    u("WIDE", tile.columns / 4),
-                    fours(texels.is_some(), m * k * n),
-                ]);
+                constants.extend([u("TALL", tile.0 / 4), u("WIDE", tile.0 / 4), fours(texels.is_some())]);
                 constants.extend(texels);
                 (tiles, few(tiles))
             }

@@ -8,6 +8,7 @@ use super::check::check_train;
 use super::learning_rate;
 use super::plans::{TABLE, micro_plan, step_state, update_plan, validation_plan};
 use crate::data::{Material, Training};
+use crate::device::profile::Launched;
 use crate::device::{Data, Device, Program, Source};
 use crate::model::{Architecture, ModelFolder, Params, TrainerState, check_config};
 use crate::ops::{RING, STATE_WORDS, State};
@@ -259,11 +260,6 @@ impl Trainer {
         (self.train.accumulate * self.train.batch * self.model.n_positions) as u64
     }
 
-    /// Kernel launches of a step.
-    pub fn dispatches_per_step(&self) -> usize {
-        self.train.accumulate * self.device.launches(self.micro) + self.device.launches(self.update)
-    }
-
     /// How many steps can go into one submission.
     pub fn most_steps(&self) -> u64 {
         (TABLE / self.train.accumulate) as u64
@@ -272,6 +268,24 @@ impl Trainer {
     /// Submits `steps` steps (at most [`most_steps`](Self::most_steps)); does not wait for them.
     pub fn submit(&mut self, steps: u64) -> Result<()> {
         let steps = steps.clamp(1, self.most_steps());
+        let programs = self.prepare(steps)?;
+        self.device.submit(&programs)?;
+        self.step += steps;
+        Ok(())
+    }
+
+    /// Trains one step, and says of each of its launches how long it took.
+    pub async fn profile(&mut self) -> Result<Vec<Launched>> {
+        let mut launched = Vec::new();
+        for program in self.prepare(1)? {
+            launched.extend(self.device.profile(program).await?);
+        }
+        self.step += 1;
+        Ok(launched)
+    }
+
+    /// Writes what the next `steps` steps need to the device, and says what they run.
+    fn prepare(&mut self, steps: u64) -> Result<Vec<Program>> {
         self.supply(steps)?;
         let mut table = Vec::with_capacity(TABLE * STATE_WORDS);
         let mut programs = Vec::new();
@@ -285,9 +299,7 @@ impl Trainer {
         }
         self.device.write("table", 0, &Data::U32(table))?;
         self.device.write("cursor", 0, &Data::U32(vec![0]))?;
-        self.device.submit(&programs)?;
-        self.step += steps;
-        Ok(())
+        Ok(programs)
     }
 
     /// The metrics of steps that were submitted and not yet collected; waits until they are done.

@@ -1,6 +1,7 @@
 //! A device that counts what goes through it, so that the run bar can say it for every recipe alike.
 
 use gradus_core::Result;
+use gradus_core::device::profile::Launched;
 use gradus_core::device::{Data, Device, Program, Reading, Seconds, Source};
 use gradus_core::graph::{Plan, Spec};
 use std::cell::Cell;
@@ -98,8 +99,8 @@ impl Device for Metered {
         self.device.submit(programs)
     }
 
-    fn launches(&self, program: Program) -> usize {
-        self.device.launches(program)
+    fn profile(&mut self, program: Program) -> Reading<'_, Vec<Launched>> {
+        self.device.profile(program)
     }
 
     fn read_all(&mut self, sources: Vec<Source>) -> Reading<'_, Vec<Data>> {

@@ -72,7 +72,7 @@ struct Training {
     /// Samples of which the median is taken.
     #[arg(long, default_value_t = 20)]
     steps: usize,
-    /// Also where a step's time goes, op by op (wasm and cpu).
+    /// Also where a step's time goes, kernel by kernel.
     #[arg(long)]
     profile: bool,
     /// Whether ops that may go together are one launch (webgpu and vulkan); as the page has it unless given.

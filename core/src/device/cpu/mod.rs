@@ -8,7 +8,6 @@ mod io;
 mod pack;
 #[cfg(any(test, target_arch = "wasm32"))]
 mod product;
-mod profile;
 mod real;
 pub(crate) mod simd;
 mod tile;
@@ -16,15 +15,19 @@ mod tile;
 pub(crate) use flash::each_head;
 pub use flash::{Flash, Heads, Upstream};
 pub use io::Io;
-pub use profile::{Profile, Spent};
 pub use real::{Real, Start};
 pub use simd::fma_ceiling;
 
+use super::profile::{Launched, flops};
 use super::{Data, Device, Program, Reading, Source};
 use crate::graph::{DType, Location, Plan, PlanStep, Spec};
 use crate::{Error, Result};
 use io::Storage;
 use std::collections::HashMap;
+#[cfg(not(target_arch = "wasm32"))]
+use std::time::Instant;
+#[cfg(target_arch = "wasm32")]
+use web_time::Instant;
 
 /// Largest buffer: 1 GiB of f32. Beyond it a 32-bit wasm memory could not hold a training step.
 const MAX_ELEMENTS: usize = 1 << 28;
@@ -35,7 +38,6 @@ pub struct Cpu<F> {
     buffers: HashMap<String, Storage<F>>,
     programs: Vec<Option<Compiled<F>>>,
     lost: bool,
-    profile: Option<Profile>,
 }
 
 #[derive(Debug)]
@@ -47,13 +49,7 @@ struct Compiled<F> {
 impl<F: Real> Cpu<F> {
     /// An empty device.
     pub fn new() -> Self {
-        Self { buffers: HashMap::new(), programs: Vec::new(), lost: false, profile: None }
-    }
-
-    /// An empty device that times its ops.
-    pub fn profiled() -> (Self, Profile) {
-        let profile = Profile::default();
-        (Self { profile: Some(profile.clone()), ..Self::new() }, profile)
+        Self { buffers: HashMap::new(), programs: Vec::new(), lost: false }
     }
 
     /// Writes reals at full precision (the reference's own door).
@@ -110,7 +106,8 @@ impl<F: Real> Cpu<F> {
         Storage::zeros(dtype, len).map_err(|_| refused("and there is no room for them".into()))
     }
 
-    fn run(&mut self, program: Program) -> Result<()> {
+    /// Runs a program, op by op, and tells `after` of each.
+    fn run(&mut self, program: Program, mut after: impl FnMut(&PlanStep)) -> Result<()> {
         let compiled = self
             .programs
             .get_mut(program.0)
@@ -118,12 +115,8 @@ impl<F: Real> Cpu<F> {
             .ok_or_else(|| missing("the program"))?;
         for index in 0..compiled.plan.steps.len() {
             let step: &PlanStep = &compiled.plan.steps[index];
-            let mut run =
-                || io::with_io(step, &mut compiled.slots, &mut self.buffers, |io| F::run(&*step.step.op, io));
-            match &self.profile {
-                Some(profile) => profile.timed(step, run)?,
-                None => run()?,
-            }
+            io::with_io(step, &mut compiled.slots, &mut self.buffers, |io| F::run(&*step.step.op, io))?;
+            after(step);
         }
         Ok(())
     }
@@ -202,11 +195,22 @@ impl<F: Real> Device for Cpu<F> {
         if self.lost {
             return Err(Error::DeviceLost("a test took it away".into()));
         }
-        programs.iter().try_for_each(|&p| self.run(p))
+        programs.iter().try_for_each(|&p| self.run(p, |_| ()))
     }
 
-    fn launches(&self, program: Program) -> usize {
-        self.programs.get(program.0).and_then(Option::as_ref).map_or(0, |compiled| compiled.plan.steps.len())
+    fn profile(&mut self, program: Program) -> Reading<'_, Vec<Launched>> {
+        Box::pin(async move {
+            let (mut launched, mut start) = (Vec::new(), Instant::now());
+            self.run(program, |step| {
+                launched.push(Launched {
+                    name: step.step.op.name_dyn().into(),
+                    seconds: Some(start.elapsed().as_secs_f64()),
+                    flops: flops(step),
+                });
+                start = Instant::now();
+            })?;
+            Ok(launched)
+        })
     }
 
     fn read_all(&mut self, sources: Vec<Source>) -> Reading<'_, Vec<Data>> {

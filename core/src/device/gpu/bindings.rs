@@ -12,8 +12,6 @@ pub(super) enum Kind {
     Write,
     /// A texture to load from.
     Texture,
-    /// A texture to store to.
-    Image,
 }
 
 /// What stands there.
@@ -72,11 +70,6 @@ fn entry(binding: u32, kind: Kind) -> wgpu::BindGroupLayoutEntry {
             sample_type: wgpu::TextureSampleType::Float { filterable: false },
             view_dimension: wgpu::TextureViewDimension::D2,
             multisampled: false,
-        },
-        Kind::Image => wgpu::BindingType::StorageTexture {
-            access: wgpu::StorageTextureAccess::WriteOnly,
-            format: wgpu::TextureFormat::Rgba32Float,
-            view_dimension: wgpu::TextureViewDimension::D2,
         },
     };
     wgpu::BindGroupLayoutEntry { binding, visibility: wgpu::ShaderStages::COMPUTE, ty, count: None }

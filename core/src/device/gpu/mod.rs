@@ -1,8 +1,8 @@
 //! The GPU device: plans replayed as WebGPU compute dispatches. On the web through the browser, natively
 //! through Vulkan, Metal or DX12, with the same kernels.
 //!
-//! Everything is made in [`compile`](Device::compile); [`submit`](Device::submit) is one encoder, one
-//! pass, one submission, and makes nothing. Errors that the driver reports later come out of the next
+//! Everything is made in [`compile`](Device::compile); [`submit`](Device::submit) is one encoder and one
+//! submission, in one pass but for copies into textures, and makes nothing. Errors that the driver reports later come out of the next
 //! call: no call panics.
 
 mod bindings;
@@ -15,18 +15,19 @@ mod program;
 mod read;
 mod repeat;
 pub mod shaders;
-pub mod texels;
+mod texels;
 mod text;
 mod timer;
 mod tune;
 
+use super::profile::Launched;
 use super::{Data, Device, Program, Reading, Seconds, Source};
 use crate::graph::{DType, Plan, Spec};
 use crate::ops::Family;
 use crate::{Error, Result};
 use bindings::{Kind, Layout};
 use buffers::{Storage, missing};
-use program::Compiled;
+use program::{Compiled, record};
 use std::collections::HashMap;
 use texels::Texels;
 
@@ -105,19 +106,6 @@ impl Gpu {
         self.made
     }
 
-    /// Records the launches of programs, one after another.
-    fn record(&self, pass: &mut wgpu::ComputePass<'_>, programs: &[Program]) -> Result<()> {
-        for &program in programs {
-            for launch in &self.program(program)?.launches {
-                pass.set_pipeline(&launch.pipeline);
-                pass.set_bind_group(0, &launch.bindings, &[]);
-                let [x, y, z] = launch.workgroups;
-                pass.dispatch_workgroups(x, y, z);
-            }
-        }
-        Ok(())
-    }
-
     fn program(&self, program: Program) -> Result<&Compiled> {
         self.programs.get(program.0).and_then(Option::as_ref).ok_or_else(|| missing("such program"))
     }
@@ -185,14 +173,18 @@ impl Device for Gpu {
 
     fn submit(&mut self, programs: &[Program]) -> Result<()> {
         self.opened.faults.check()?;
+        let mut launches = Vec::new();
+        for &program in programs {
+            launches.extend(&self.program(program)?.launches);
+        }
         let mut encoder = self.opened.device.create_command_encoder(&Default::default());
-        self.record(&mut encoder.begin_compute_pass(&Default::default()), programs)?;
+        record(&mut encoder, &launches, None);
         self.opened.queue.submit([encoder.finish()]);
         self.opened.faults.check()
     }
 
-    fn launches(&self, program: Program) -> usize {
-        self.program(program).map_or(0, |compiled| compiled.launches.len())
+    fn profile(&mut self, program: Program) -> Reading<'_, Vec<Launched>> {
+        Box::pin(self.profiled(program))
     }
 
     fn read_all(&mut self, sources: Vec<Source>) -> Reading<'_, Vec<Data>> {

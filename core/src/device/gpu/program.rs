@@ -5,7 +5,8 @@ use super::bindings::{Bound, Kind, Layout};
 use super::buffers::Storage;
 use super::fuse::{Fused, Member, fuse};
 use super::shaders;
-use super::texels::{Texels, copying};
+use super::texels::{Copy, Texels};
+use crate::device::profile::{Launched, flops};
 use crate::graph::{Location, Plan, PlanStep, Spec};
 use crate::ops::{Dispatch, Family};
 use crate::{Error, Result};
@@ -13,9 +14,56 @@ use crate::{Error, Result};
 /// One launch, ready to be recorded.
 #[derive(Debug)]
 pub(super) struct Launch {
-    pub(super) pipeline: wgpu::ComputePipeline,
-    pub(super) bindings: wgpu::BindGroup,
-    pub(super) workgroups: [u32; 3],
+    name: String,
+    /// As of [`Launched`].
+    flops: f64,
+    copies: Vec<Copy>,
+    pipeline: wgpu::ComputePipeline,
+    bindings: wgpu::BindGroup,
+    workgroups: [u32; 3],
+}
+
+impl Launch {
+    /// What took so long.
+    pub(super) fn launched(&self, seconds: Option<f64>) -> Launched {
+        Launched { name: self.name.clone(), seconds, flops: self.flops }
+    }
+
+    fn record(&self, pass: &mut wgpu::ComputePass<'_>) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.bindings, &[]);
+        let [x, y, z] = self.workgroups;
+        pass.dispatch_workgroups(x, y, z);
+    }
+}
+
+/// Where the times of launches go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stamps<'a> {
+    pub(super) queries: &'a wgpu::QuerySet,
+    /// The begin, and the end of each launch; else the begin and the end of all.
+    pub(super) each: bool,
+}
+
+/// Records launches one after another, in passes as long as no copies and no stamps come between.
+pub(super) fn record(encoder: &mut wgpu::CommandEncoder, launches: &[&Launch], stamps: Option<Stamps<'_>>) {
+    let each = stamps.is_some_and(|stamps| stamps.each);
+    let mut passes = launches.chunk_by(|_, next| next.copies.is_empty() && !each).enumerate().peekable();
+    while let Some((i, pass)) = passes.next() {
+        pass[0].copies.iter().for_each(|copy| copy.record(encoder));
+        let end = if each { Some(i as u32 + 1) } else { passes.peek().is_none().then_some(1) };
+        let begin = (i == 0).then_some(0);
+        let timestamp_writes = stamps.filter(|_| begin.is_some() || end.is_some()).map(|stamps| {
+            wgpu::ComputePassTimestampWrites {
+                query_set: stamps.queries,
+                beginning_of_pass_write_index: begin,
+                end_of_pass_write_index: end,
+            }
+        });
+        let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
+        let mut recording = encoder.begin_compute_pass(&descriptor);
+        pass.iter().for_each(|launch| launch.record(&mut recording));
+    }
 }
 
 /// A plan on this device.
@@ -78,33 +126,29 @@ impl Gpu {
         Ok(Compiled { plan, slots, textures, launches })
     }
 
-    /// Makes the launch of these kernels, or one of each, after those that fill their textures.
+    /// Makes the launch of these kernels, or one of each, which first fills its textures.
     fn launch(&mut self, kernels: &[Kernel<'_>], room: Room<'_>, launches: &mut Vec<Launch>) -> Result<()> {
         if let Some((name, fused)) = self.fused(kernels) {
             let bound = self.bound(&fused.reads, &fused.writes, room)?;
-            launches.push(self.ready(&name, fused.source, fused.workgroups, &bound)?);
+            let flops = kernels.iter().map(|kernel| flops(kernel.step)).sum();
+            launches.push(Launch { flops, ..self.ready(&name, fused.source, fused.workgroups, &bound)? });
             return Ok(());
         }
         for kernel in kernels {
             let textured = kernel.textured();
             let mut bound = Vec::new();
-            for (value, texels) in textured.iter().zip(room.textures) {
-                launches.push(self.copied(value, texels, room)?);
+            let mut copies = Vec::new();
+            for ((location, spec), texels) in textured.iter().zip(room.textures) {
+                let (storage, range) = self.place(room.slots, location, spec)?;
+                copies.push(Copy::new(&storage.buffer, &range, texels));
                 bound.push((Kind::Texture, Bound::View(texels.view.clone())));
             }
             let Kernel { source, dispatch, step } = kernel;
             bound.extend(self.bound(&step.reads[textured.len()..], &step.writes, room)?);
-            launches.push(self.ready(dispatch.shader, source.clone(), dispatch.workgroups, &bound)?);
+            let ready = self.ready(dispatch.shader, source.clone(), dispatch.workgroups, &bound)?;
+            launches.push(Launch { flops: flops(step), copies, ..ready });
         }
         Ok(())
-    }
-
-    /// The launch that copies a value into a texture.
-    fn copied(&mut self, value: &(Location, Spec), texels: &Texels, room: Room<'_>) -> Result<Launch> {
-        let dispatch = copying(&value.1);
-        let mut bound = self.bound(std::slice::from_ref(value), &[], room)?;
-        bound.push((Kind::Image, Bound::View(texels.view.clone())));
-        self.ready(dispatch.shader, shaders::source(&dispatch)?, dispatch.workgroups, &bound)
     }
 
     /// Several kernels as one, if they may go together and the adapter allows it as many bindings; and its name.
@@ -158,7 +202,7 @@ impl Gpu {
         });
         self.made.bind_groups += 1;
         self.named(name)?;
-        Ok(Launch { pipeline, bindings, workgroups })
+        Ok(Launch { name: name.into(), flops: 0.0, copies: Vec::new(), pipeline, bindings, workgroups })
     }
 
     /// The pipeline of a kernel, made once for each text.

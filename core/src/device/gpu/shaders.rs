@@ -1,7 +1,7 @@
 //! The kernels' texts, embedded: a missing file does not compile. A kernel is its constants, then the
-//! library files it needs, then its own file, with repetitions written out (`repeat.rs`). Those that can count what
-//! they move are listed twice, with another first library: what is counted is what runs. So are products, for
-//! each family of kernels.
+//! library files it needs, then its own file, with repetitions written out (`repeat.rs`). What comes in several kinds (counting
+//! what it moves, through workgroup memory, from textures) has another library file in the place of one: what is counted is
+//! what runs.
 
 use super::repeat::repeat;
 use crate::ops::{Constant, Dispatch, Family, Form};
@@ -90,44 +90,21 @@ kernels! {
     "whiten": ["reduce"],
 }
 
-kernels! {
-    /// The kernels that can count the elements they move, with the library that does.
-    COUNTING
-    "attention": ["count" "index" "attention" "reduce"],
-    "attention_grad": ["count" "index" "attention"],
-    "attention_grad_scores": ["count" "index" "attention" "reduce"],
-    "flash_attention": ["count" "attention" "flash" "flash_keys"],
-    "flash_attention_delta": ["count" "index"],
-    "flash_attention_grad_kv": ["count" "attention" "flash" "flash_grad"],
-    "flash_attention_grad_q": ["count" "attention" "flash" "flash_keys" "flash_grad"],
+macro_rules! swaps {
+    ($($constant:expr => $($plain:literal $other:literal),+;)*) => {
+        /// Library files that others stand in for where a launch has a constant: of kernels that count what they move, of
+        /// products through workgroup memory, of kernels that read textures.
+        pub const SWAPS: &[(&str, &[(&str, &str)])] = &[$(($constant, &[$((
+            include_str!(concat!("../../../../shaders/lib/", $plain, ".wgsl")),
+            include_str!(concat!("../../../../shaders/lib/", $other, ".wgsl")),
+        )),+])),*];
+    };
 }
 
-kernels! {
-    /// Those that read textures, and what copies these from buffers.
-    TEXELS
-    "flash_attention_grad_kv_threads": ["index" "left_texels" "right_texels" "flash_threads"],
-    "flash_attention_grad_q_threads": ["index" "left_texels" "right_texels" "flash_threads"],
-    "flash_attention_threads": ["index" "left_texels" "flash_threads"],
-    "linear": ["index" "left_texels" "right_texels" "plus" "tile_threads"],
-    "linear_gelu": ["index" "left_texels" "right_texels" "plus" "tile_threads" "gelu"],
-    "linear_grad_weight": ["index" "left_texels" "right_texels" "plus" "outer_threads"],
-    "linear_grad_weight_plain": ["index" "left_texels" "right_texels" "plus" "outer_threads"],
-    "linear_plain": ["index" "left_texels" "right_texels" "plus" "tile_threads"],
-    "linear_residual": ["index" "left_texels" "right_texels" "plus" "tile_threads"],
-    "linear_scaled": ["index" "left_texels" "right_texels" "plus" "tile_threads"],
-    "texels": ["index"],
-}
-
-kernels! {
-    /// The products, as the other family has them: through workgroup memory.
-    WORKGROUPS
-    "linear": ["index" "left" "right" "tile_workgroup"],
-    "linear_gelu": ["index" "left" "right" "tile_workgroup" "gelu"],
-    "linear_grad_weight": ["index" "left" "right" "outer_workgroup"],
-    "linear_grad_weight_plain": ["index" "left" "right" "outer_workgroup"],
-    "linear_plain": ["index" "left" "right" "tile_workgroup"],
-    "linear_residual": ["index" "left" "right" "tile_workgroup"],
-    "linear_scaled": ["index" "left" "right" "tile_workgroup"],
+swaps! {
+    Form::COUNTER => "plain" "count";
+    Family::DEPTH => "tile_threads" "tile_workgroup", "outer_threads" "outer_workgroup";
+    Family::TEXELS => "left" "left_texels", "right" "right_texels";
 }
 
 /// How many of a kernel's first reads are textures, by its text.
@@ -137,17 +114,16 @@ pub fn textures(source: &str) -> usize {
 
 /// The whole text of a launch's kernel. Errors: no kernel of that name.
 pub fn source(dispatch: &Dispatch) -> Result<String> {
-    let has = |constant: &str| dispatch.constants.iter().any(|(name, _)| *name == constant);
-    let list = match () {
-        () if has(Form::COUNTER) => COUNTING,
-        () if has(Family::DEPTH) => WORKGROUPS,
-        () if has(Family::TEXELS) => TEXELS,
-        () => KERNELS,
-    };
-    let (_, text) = list
+    let (_, text) = KERNELS
         .iter()
         .find(|(name, _)| *name == dispatch.shader)
         .ok_or_else(|| Error::Graph(format!("there is no kernel {}", dispatch.shader)))?;
+    let mut text = text.to_string();
+    for (constant, files) in SWAPS {
+        if dispatch.constants.iter().any(|(name, _)| name == constant) {
+            files.iter().for_each(|(plain, other)| text = text.replace(plain, other));
+        }
+    }
     let mut source = String::with_capacity(text.len() + 256);
     for (name, value) in &dispatch.constants {
         let line = match value {
@@ -157,6 +133,6 @@ pub fn source(dispatch: &Dispatch) -> Result<String> {
         };
         let _ = writeln!(source, "{line}");
     }
-    source.push_str(&repeat(text, &dispatch.constants)?);
+    source.push_str(&repeat(&text, &dispatch.constants)?);
     Ok(source)
 }

@@ -3,17 +3,16 @@
 //! has a texture for what its kernels read first, and one for what they read next.
 
 use super::Gpu;
-use crate::graph::Spec;
-use crate::ops::{Constant, Dispatch, Family};
+use crate::ops::Family;
 use crate::{Error, Result};
+use std::ops::Range;
 
 /// Numbers of a texel.
 const FOUR: usize = 4;
 /// Bytes of a texel.
 const BYTES: u64 = 16;
-/// Texels that a thread copies, and threads of a workgroup.
-const EACH: usize = 16;
-const WIDTH: usize = 16;
+/// Texels of a row.
+const ROW: u64 = Family::TEXELS_A_ROW as u64;
 
 /// A texture that holds what a kernel reads, four numbers a texel, [`Family::TEXELS_A_ROW`] texels a row.
 #[derive(Debug)]
@@ -35,15 +34,42 @@ impl Drop for Texels {
     }
 }
 
-/// The launch that copies a value into a texture: it reads the value and writes the texture.
-pub fn copying(value: &Spec) -> Dispatch {
-    let texels = value.len() / FOUR;
-    let u = |x: usize| Constant::U(x as u32);
-    let constants = [("LENGTH", texels), ("TEXELS", Family::TEXELS_A_ROW), ("EACH", EACH), ("WIDTH", WIDTH)];
-    Dispatch {
-        shader: "texels",
-        constants: constants.map(|(name, value)| (name, u(value))).to_vec(),
-        workgroups: crate::ops::groups(texels, EACH * WIDTH),
+/// A copy into a texture, to be made before the launch that reads it.
+#[derive(Clone, Debug)]
+pub(super) struct Copy {
+    buffer: wgpu::Buffer,
+    texture: wgpu::Texture,
+    /// Texels of the buffer.
+    from: Range<u64>,
+}
+
+impl Copy {
+    /// Of these elements of a buffer, as many as four go into.
+    pub(super) fn new(buffer: &wgpu::Buffer, elements: &Range<usize>, texels: &Texels) -> Self {
+        let from = (elements.start / FOUR) as u64..(elements.end / FOUR) as u64;
+        Self { buffer: buffer.clone(), texture: texels.texture.clone(), from }
+    }
+
+    pub(super) fn record(&self, encoder: &mut wgpu::CommandEncoder) {
+        let Range { start, end } = self.from;
+        let whole = (end - start) / ROW;
+        // Whole rows, then what is left.
+        for (width, height, row) in [(ROW, whole, 0), ((end - start) % ROW, 1, whole)] {
+            if width * height == 0 {
+                continue;
+            }
+            let mut to = self.texture.as_image_copy();
+            to.origin.y = row as u32;
+            let layout = wgpu::TexelCopyBufferLayout {
+                offset: (start + row * ROW) * BYTES,
+                bytes_per_row: Some((ROW * BYTES) as u32),
+                rows_per_image: None,
+            };
+            let from = wgpu::TexelCopyBufferInfo { buffer: &self.buffer, layout };
+            let size =
+                wgpu::Extent3d { width: width as u32, height: height as u32, depth_or_array_layers: 1 };
+            encoder.copy_buffer_to_texture(from, to, size);
+        }
     }
 }
 
@@ -69,7 +95,7 @@ impl Gpu {
             sample_count: 1,
             dimension: wgpu::TextureDimension::D2,
             format: wgpu::TextureFormat::Rgba32Float,
-            usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::STORAGE_BINDING,
+            usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST,
             view_formats: &[],
         });
         self.made.textures += 1;

@@ -1,80 +1,102 @@
-//! Timestamp queries around a program's kernels, where the adapter has them.
+//! Timestamp queries around kernels, where the adapter has them.
 
 use super::Gpu;
-use crate::device::Program;
+use super::program::{Launch, Stamps, record};
+use crate::device::profile::Launched;
+use crate::device::{Device, Program};
 use crate::{Error, Result};
 
-/// Begin and end.
-const STAMPS: u32 = 2;
-/// Bytes of the two.
-const BYTES: u64 = STAMPS as u64 * wgpu::QUERY_SIZE as u64;
-
-/// Made at the first use, then kept.
+/// Made at the first use, then kept, until more stamps are asked for.
 #[derive(Debug)]
 pub(super) struct Timer {
+    stamps: usize,
     queries: wgpu::QuerySet,
     resolved: wgpu::Buffer,
     staging: wgpu::Buffer,
 }
 
 impl Gpu {
-    /// Runs `program` and returns the seconds between its first and its last kernel's end by the adapter's
+    /// Runs `program` and returns the seconds between the begin of its first kernel and the end of its last by the adapter's
     /// clock. None where the adapter has no timestamps, or gave two that make no sense; the program may then
     /// have run or not.
     pub(super) async fn stamped(&mut self, program: Program) -> Result<Option<f64>> {
-        let device = self.opened.device.clone();
-        if !device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
+        Ok(self.clocked(program, false).await?.and_then(|times| times.first().copied().flatten()))
+    }
+
+    /// Runs `program`, each launch in a pass of its own. Its time begins where the one before ends, so that it has in it what is
+    /// copied for it.
+    pub(super) async fn profiled(&mut self, program: Program) -> Result<Vec<Launched>> {
+        let Some(times) = self.clocked(program, true).await? else {
+            self.submit(&[program])?;
+            let untimed = |launch: &Launch| launch.launched(None);
+            return Ok(self.program(program)?.launches.iter().map(untimed).collect());
+        };
+        Ok(self
+            .program(program)?
+            .launches
+            .iter()
+            .zip(times)
+            .map(|(l, seconds)| l.launched(seconds))
+            .collect())
+    }
+
+    /// Runs `program` and returns the seconds of `each` launch, or of all together: none where two stamps make no sense, and
+    /// nothing at all, nor run, where the adapter has no timestamps or not enough.
+    async fn clocked(&mut self, program: Program, each: bool) -> Result<Option<Vec<Option<f64>>>> {
+        self.opened.faults.check()?;
+        let launches = self.program(program)?.launches.len();
+        let stamps = if each { launches + 1 } else { 2 };
+        if !self.opened.device.features().contains(wgpu::Features::TIMESTAMP_QUERY)
+            || launches == 0
+            || stamps > wgpu::QUERY_SET_MAX_QUERIES as usize
+        {
             return Ok(None);
         }
-        self.opened.faults.check()?;
-        let timer = match self.timer.take() {
-            Some(timer) => timer,
-            None => Timer {
-                queries: device.create_query_set(&wgpu::QuerySetDescriptor {
-                    label: Some("timer"),
-                    ty: wgpu::QueryType::Timestamp,
-                    count: STAMPS,
-                }),
-                resolved: self.buffer(
-                    "timestamps",
-                    BYTES,
-                    wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
-                ),
-                staging: self.buffer(
-                    "timestamps read",
-                    BYTES,
-                    wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-                ),
-            },
-        };
-        let mut encoder = device.create_command_encoder(&Default::default());
-        {
-            let stamps = wgpu::ComputePassTimestampWrites {
-                query_set: &timer.queries,
-                beginning_of_pass_write_index: Some(0),
-                end_of_pass_write_index: Some(1),
-            };
-            let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes: Some(stamps) };
-            self.record(&mut encoder.begin_compute_pass(&descriptor), &[program])?;
-        }
-        encoder.resolve_query_set(&timer.queries, 0..STAMPS, &timer.resolved, 0);
-        encoder.copy_buffer_to_buffer(&timer.resolved, 0, &timer.staging, 0, BYTES);
+        let timer = self.timer.take().filter(|timer| timer.stamps >= stamps);
+        let timer = timer.unwrap_or_else(|| self.stamps(stamps));
+        let mut encoder = self.opened.device.create_command_encoder(&Default::default());
+        let launches: Vec<&Launch> = self.program(program)?.launches.iter().collect();
+        record(&mut encoder, &launches, Some(Stamps { queries: &timer.queries, each }));
+        let size = bytes(stamps);
+        encoder.resolve_query_set(&timer.queries, 0..stamps as u32, &timer.resolved, 0);
+        encoder.copy_buffer_to_buffer(&timer.resolved, 0, &timer.staging, 0, size);
         self.opened.queue.submit([encoder.finish()]);
-        let mapped = self.map(&timer.staging, BYTES).await;
+        let mapped = self.map(&timer.staging, size).await;
         self.opened.faults.check()?;
         mapped?;
         let view = timer
             .staging
-            .get_mapped_range(0..BYTES)
+            .get_mapped_range(0..size)
             .map_err(|error| Error::Device(format!("{} cannot be read: {error}", self.opened.name)))?;
-        let mut stamps = view.chunks_exact(8).map(bytemuck::pod_read_unaligned::<u64>);
-        let (begin, end) = (stamps.next().unwrap_or_default(), stamps.next().unwrap_or_default());
+        let stamps: Vec<u64> = view.chunks_exact(8).map(bytemuck::pod_read_unaligned).collect();
         drop(view);
         timer.staging.unmap();
         self.timer = Some(timer);
-        let period = f64::from(self.opened.queue.get_timestamp_period());
-        Ok(ticks(begin, end).map(|ticks| ticks as f64 * period * 1e-9))
+        let period = f64::from(self.opened.queue.get_timestamp_period()) * 1e-9;
+        let seconds = |pair: &[u64]| ticks(pair[0], pair[1]).map(|ticks| ticks as f64 * period);
+        Ok(Some(stamps.windows(2).map(seconds).collect()))
     }
+
+    /// What so many stamps need.
+    fn stamps(&mut self, stamps: usize) -> Timer {
+        use wgpu::BufferUsages as Usage;
+        let queries = self.opened.device.create_query_set(&wgpu::QuerySetDescriptor {
+            label: Some("timer"),
+            ty: wgpu::QueryType::Timestamp,
+            count: stamps as u32,
+        });
+        let (resolve, read) = (Usage::QUERY_RESOLVE | Usage::COPY_SRC, Usage::MAP_READ | Usage::COPY_DST);
+        Timer {
+            stamps,
+            queries,
+            resolved: self.buffer("timestamps", bytes(stamps), resolve),
+            staging: self.buffer("timestamps read", bytes(stamps), read),
+        }
+    }
+}
+
+fn bytes(stamps: usize) -> u64 {
+    stamps as u64 * u64::from(wgpu::QUERY_SIZE)
 }
 
 /// Ticks between two stamps; none if they make no sense. Some drivers answer a lost query with zeros; equal stamps
