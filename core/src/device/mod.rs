@@ -164,6 +164,16 @@ mod tests {
     }
 
     #[test]
+    fn a_profile_names_what_ran_and_counts_its_products() {
+        let mut device = Cpu::<f32>::new();
+        let program = device.compile(product(8)).expect("a program");
+        let launched = pollster::block_on(device.profile(program)).expect("a profile");
+        let [Launched { name, seconds, flops }] = &launched[..] else { panic!("{launched:?}") };
+        assert_eq!((name.as_str(), *flops), ("linear", 2.0 * 8.0 * 4.0 * 16.0));
+        assert!(seconds.is_some_and(|s| s > 0.0), "{seconds:?}");
+    }
+
+    #[test]
     fn plans_that_belong_together_are_compiled_together_or_not_at_all() {
         let mut device = Cpu::<f32>::new();
         // The last makes more numbers than a slot may hold.

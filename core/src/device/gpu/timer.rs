@@ -15,6 +15,14 @@ pub(super) struct Timer {
     staging: wgpu::Buffer,
 }
 
+impl Drop for Timer {
+    // Dropping the handles frees nothing in a browser.
+    fn drop(&mut self) {
+        self.resolved.destroy();
+        self.staging.destroy();
+    }
+}
+
 impl Gpu {
     /// Runs `program` and returns the seconds between the begin of its first kernel and the end of its last by the adapter's
     /// clock. None where the adapter has no timestamps, or gave two that make no sense; the program may then
