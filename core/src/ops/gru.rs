@@ -17,6 +17,9 @@ use crate::graph::{Backward, Spec, Step, Value};
 /// Widest layer: the gradient kernel keeps 4C numbers in 16 KiB of workgroup memory.
 pub const MAX_GRU_WIDTH: usize = 1024;
 
+/// The widest for kernels that keep four rows at a time, a vector for each of the 4C numbers.
+const MOST_TOGETHER: usize = MAX_GRU_WIDTH / 4;
+
 /// reads x `[B, T, 3C]` (reset, update, new), w `[3C, C]`, b `[3C]`; writes h `[B, T, C]` and, for the
 /// gradient, gates `[B, T, 4C]`: r, z, n and `W_hn·h + b_hn`.
 #[derive(Debug)]
@@ -32,6 +35,21 @@ struct Sizes {
 impl Sizes {
     fn constants(self) -> Vec<(&'static str, super::Constant)> {
         vec![u("T", self.t), u("C", self.c)]
+    }
+
+    /// The launch of a kernel with a row a workgroup.
+    fn apart(self, shader: &'static str) -> Dispatch {
+        Dispatch { shader, constants: self.constants(), workgroups: [self.b as u32, 1, 1] }
+    }
+
+    /// That of one with four, which load a number of w once, if so many fit; else of the other.
+    fn together(self, four: &'static str, one: &'static str) -> Dispatch {
+        if self.c > MOST_TOGETHER {
+            return self.apart(one);
+        }
+        let mut constants = self.constants();
+        constants.push(u("B", self.b));
+        Dispatch { shader: four, constants, workgroups: [self.b.div_ceil(4) as u32, 1, 1] }
     }
 }
 
@@ -107,8 +125,11 @@ impl Op for Gru {
 
     /// One workgroup a row: it walks the positions.
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
-        let s = sizes(&reads[0]);
-        Dispatch { shader: "gru", constants: s.constants(), workgroups: [s.b as u32, 1, 1] }
+        sizes(&reads[0]).apart("gru")
+    }
+
+    fn dispatch_threads(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
+        sizes(&reads[0]).together("gru_threads", "gru")
     }
 }
 
@@ -121,6 +142,12 @@ fn sizes(x: &Spec) -> Sizes {
 /// earlier `[B, T, C]`, by which the latter multiplies into the gradient of `W_hh`.
 #[derive(Debug)]
 pub struct GruGrad;
+
+impl GruGrad {
+    fn sizes(reads: &[Spec]) -> Sizes {
+        Sizes { b: reads[0].shape[0], t: reads[0].shape[1], c: reads[0].last() }
+    }
+}
 
 impl Op for GruGrad {
     fn name(&self) -> &'static str {
@@ -178,7 +205,10 @@ impl Op for GruGrad {
     }
 
     fn dispatch(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
-        let s = Sizes { b: reads[0].shape[0], t: reads[0].shape[1], c: reads[0].last() };
-        Dispatch { shader: "gru_grad", constants: s.constants(), workgroups: [s.b as u32, 1, 1] }
+        Self::sizes(reads).apart("gru_grad")
+    }
+
+    fn dispatch_threads(&self, reads: &[Spec], _: &[Spec]) -> Dispatch {
+        Self::sizes(reads).together("gru_grad_threads", "gru_grad")
     }
 }

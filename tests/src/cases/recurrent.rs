@@ -6,8 +6,9 @@ use crate::reference::recurrent::{self as reference, Sizes};
 use gradus_core::ops::{Gru, GruGrad};
 
 pub(super) fn cases() -> Vec<Case> {
-    // A wide layer with weights of this size is chaotic: rounding grows with every position, so it is short.
-    let sizes = [[1, 1, 4], [2, 5, 12], [3, 33, 20], [2, 64, 8], [1, 4, 132]];
+    // A wide layer with weights of this size is chaotic: rounding grows with every position, so it is short. The widest has no room for four
+    // rows at a time.
+    let sizes = [[1, 1, 4], [2, 5, 12], [3, 33, 20], [2, 64, 8], [5, 7, 12], [1, 4, 132], [1, 2, 260]];
     sizes.into_iter().map(|[b, t, c]| Sizes { b, t, c }).flat_map(|s| [gru(s), gru_grad(s)]).collect()
 }
 

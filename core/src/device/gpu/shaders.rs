@@ -55,6 +55,8 @@ kernels! {
     "kv_append": ["index"],
     "gru": ["gru"],
     "gru_grad": ["gru"],
+    "gru_grad_threads": [],
+    "gru_threads": [],
     "kl": ["index" "reduce"],
     "linear": ["index" "left" "right" "plus" "tile_threads"],
     "linear_gelu": ["index" "left" "right" "plus" "tile_threads" "gelu"],
