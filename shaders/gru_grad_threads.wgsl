@@ -39,7 +39,7 @@ fn put_before(at: vec4u, value: vec4f) {
     before[at.w] = value.w;
 }
 
-@compute @workgroup_size(32)
+@compute @workgroup_size(WIDTH)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
     let rows = min(4u * group.x + vec4u(0u, 1u, 2u, 3u), vec4u(B - 1u));
     for (var j = thread; j < C; j += WIDTH) {

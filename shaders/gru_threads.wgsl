@@ -40,7 +40,7 @@ fn recurrent(j: u32) -> mat3x4f {
     return mat3x4f(r, z, n);
 }
 
-@compute @workgroup_size(32)
+@compute @workgroup_size(WIDTH)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
     let rows = min(4u * group.x + vec4u(0u, 1u, 2u, 3u), vec4u(B - 1u));
     for (var j = thread; j < C; j += WIDTH) {

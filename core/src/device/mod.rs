@@ -117,8 +117,8 @@ pub trait Device {
     /// Runs programs one after another, in one submission.
     fn submit(&mut self, programs: &[Program]) -> Result<()>;
 
-    /// Runs a program, and says of each kernel that it launches (on the CPU: of each op) how long it took. Every one is
-    /// waited for by itself, so that their sum is more than the program takes.
+    /// Runs a program, and says of each kernel that it launches (on the CPU: of each op) how long it took. On a GPU
+    /// each is a pass of its own, which costs a little more than the program as it is submitted.
     fn profile(&mut self, program: Program) -> Reading<'_, Vec<Launched>>;
 
     /// Reads back all of these, in their order and in one go, after everything submitted so far: waiting for the

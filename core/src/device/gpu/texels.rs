@@ -13,6 +13,8 @@ const FOUR: usize = 4;
 const BYTES: u64 = 16;
 /// Texels of a row.
 const ROW: u64 = Family::TEXELS_A_ROW as u64;
+// Kernels find a texel by a shift and a mask, and a copy's rows begin at multiples of 256 bytes.
+const _: () = assert!(ROW.is_power_of_two() && (ROW * BYTES).is_multiple_of(256));
 
 /// A texture that holds what a kernel reads, four numbers a texel, [`Family::TEXELS_A_ROW`] texels a row.
 #[derive(Debug)]
