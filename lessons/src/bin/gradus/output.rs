@@ -2,12 +2,12 @@
 //! written.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter};
+use std::io::{self, LineWriter};
 use std::path::Path;
 
-/// Creates a file that is written while the work goes on.
-pub(crate) fn create(path: &Path) -> Result<BufWriter<File>, String> {
-    File::create(path).map(BufWriter::new).map_err(|e| unwritable(path, &e))
+/// Creates a file that is written while the work goes on, line by line: who looks into it sees how far that is.
+pub(crate) fn create(path: &Path) -> Result<LineWriter<File>, String> {
+    File::create(path).map(LineWriter::new).map_err(|e| unwritable(path, &e))
 }
 
 /// Makes sure that a file can be written at the end. Until then one that is there stays as it is, and one that is

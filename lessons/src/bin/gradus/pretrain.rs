@@ -9,7 +9,7 @@ use gradus_core::train::Trainer;
 use gradus_lessons::loader::CourseLoader;
 use serde_json::json;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{LineWriter, Write};
 use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
@@ -158,7 +158,7 @@ pub(crate) fn run(args: Args) -> Outcome {
 async fn train(
     trainer: &mut Trainer,
     train: &TrainConfig,
-    log: &mut Option<BufWriter<File>>,
+    log: &mut Option<LineWriter<File>>,
 ) -> Result<f64, Box<dyn std::error::Error>> {
     let mut validation = f64::NAN;
     while trainer.step() < train.steps {

@@ -6,7 +6,7 @@ use gradus_core::model::{ModelFolder, Precision};
 use gradus_lessons::recipe::record::{Record, cut, thin};
 use gradus_lessons::recipe::{Course, GoOn, Host, Lesson, Models, Moment, Role, Size, base, runner};
 use std::fs::File;
-use std::io::{BufWriter, IsTerminal, Write};
+use std::io::{IsTerminal, LineWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -173,7 +173,7 @@ pub(crate) fn read_models(dir: &Path) -> Result<Models, Box<dyn std::error::Erro
 
 /// Shows what happens on standard error, and keeps it in a log.
 struct Terminal {
-    log: Option<BufWriter<File>>,
+    log: Option<LineWriter<File>>,
     /// All moments of the lesson, where they are wanted.
     kept: Option<Vec<Moment>>,
     /// When the lesson began, and how many seconds later each of its parts did.

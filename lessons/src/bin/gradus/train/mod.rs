@@ -14,7 +14,7 @@ use gradus_core::rng::{Rng, Stream};
 use gradus_core::train::{Example, Objective, Reference, Tuner, Tuning, sft_step};
 use serde_json::{Map, Value, json};
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{LineWriter, Write};
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
@@ -161,7 +161,7 @@ impl Common {
     }
 
     /// Makes sure that the model can be written, and opens the file of one JSON object a step, if one was asked for.
-    fn outputs(&self) -> Result<Option<BufWriter<File>>, String> {
+    fn outputs(&self) -> Result<Option<LineWriter<File>>, String> {
         self.out.as_deref().map_or(Ok(()), output::make_folder)?;
         self.log.as_deref().map(output::create).transpose()
     }
