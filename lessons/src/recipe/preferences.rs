@@ -17,6 +17,9 @@ use serde::{Deserialize, Serialize};
 /// Positions that a question and its answer take at most.
 pub const DIALOGUE: usize = 40;
 
+/// Pairs of a step of the reward model.
+pub const REWARD_PAIRS: usize = 32;
+
 /// Most pairs compared by hand, each counted as often as it is to weigh.
 const MOST_OWN: usize = 1_000_000;
 
@@ -310,12 +313,12 @@ pub async fn learn_rewards(
     let (train, valid) = held_out(pairs);
     let tuning = Tuning {
         objective: Objective::Reward,
-        train: linear(settings.reward_steps, 64, settings.reward_lr, 0.01),
+        train: linear(settings.reward_steps, 2 * REWARD_PAIRS, settings.reward_lr, 0.01),
         context: DIALOGUE,
         lora: None,
         forbidden: Vec::new(),
     };
-    let rows = pair_rows(reward_pairs(train, settings), 32, course.seed);
+    let rows = pair_rows(reward_pairs(train, settings), REWARD_PAIRS, course.seed);
     let (folder, _) = tune(course, run, start, &tuning, rows).await?;
     let rows: Vec<Example> = valid.iter().flat_map(Preference::scored).collect();
     let scores = scores(course, &folder, &rows, DIALOGUE).await?;

@@ -2,7 +2,7 @@
 
 use super::LessonStore;
 use super::ask::Unanswered;
-use super::data::SaveData;
+use super::further::TakeFurther;
 use super::store::Model;
 use crate::browser;
 use crate::format::{bytes, grouped, sentence};
@@ -269,49 +269,4 @@ fn answer((role, said): (Role, Said)) -> impl IntoView {
         Err(why) => view! { <p class="field-error">{sentence(&why)}</p> }.into_any(),
     };
     view! { <li data-said=role.slug()><b>{name}</b><div>{body}</div></li> }
-}
-
-/// The same stage on a real GPU, with the field's own tools.
-#[component]
-fn TakeFurther(store: LessonStore) -> impl IntoView {
-    let Some((role, command, data)) = command(store.lesson) else { return ().into_any() };
-    view! {
-        <details class="further">
-            <summary>"Take it further on a real GPU"</summary>
-            <p>
-                "Download the " {words(role).0} " model above and unzip it: it is a Hugging Face folder. "
-                {data}
-            </p>
-            <p><SaveData store /></p>
-            <pre tabindex="0">{command}</pre>
-        </details>
-    }
-    .into_any()
-}
-
-/// The model to begin from, TRL's command line for this lesson's stage, and what data it wants.
-fn command(lesson: Lesson) -> Option<(Role, &'static str, &'static str)> {
-    Some(match lesson {
-        Lesson::Sft => (
-            Role::Base,
-            "trl sft --model_name_or_path ./gradus-base \\\n  --dataset_name ./pairs --learning_rate 7e-4 \\\n  --completion_only_loss true --output_dir ./sft",
-            "Save the data into a folder “pairs”: one object a line, {\"prompt\": …, \"completion\": …}.",
-        ),
-        Lesson::Rlhf => (
-            Role::RlStart,
-            "trl reward --model_name_or_path ./gradus-rl-start \\\n  --dataset_name ./preferences --learning_rate 1e-3 --output_dir ./reward\n\n# TRL up to 1.12\npython examples/scripts/ppo/ppo.py \\\n  --model_name_or_path ./gradus-rl-start --sft_model_path ./gradus-rl-start \\\n  --reward_model_path ./reward --dataset_name ./preferences \\\n  --learning_rate 3e-4 --kl_coef 0.2 --cliprange 0.2 --missing_eos_penalty 1.0 --output_dir ./ppo",
-            "Save the data into a folder “preferences”: {\"prompt\": …, \"chosen\": …, \"rejected\": …}. The reward model comes first; PPO then takes it as its reward.",
-        ),
-        Lesson::Dpo => (
-            Role::RlStart,
-            "trl dpo --model_name_or_path ./gradus-rl-start \\\n  --dataset_name ./preferences --beta 1.0 --learning_rate 2e-4 --output_dir ./dpo",
-            "Save the data into a folder “preferences”: {\"prompt\": …, \"chosen\": …, \"rejected\": …}.",
-        ),
-        Lesson::SpeculativeDecoding => (
-            Role::Base,
-            "python - <<'EOF'\nfrom transformers import AutoModelForCausalLM as M, AutoTokenizer as T\nt = T.from_pretrained('gradus-base')\nbase, draft = M.from_pretrained('gradus-base'), M.from_pretrained('gradus-draft')\nx = t('the fox', return_tensors='pt')\nprint(t.decode(base.generate(**x, assistant_model=draft, max_new_tokens=40)[0]))\nEOF",
-            "transformers calls it assisted generation. Download the draft too.",
-        ),
-        _ => return None,
-    })
 }

@@ -31,6 +31,8 @@ mod data;
 #[cfg(feature = "app")]
 mod end_labels;
 #[cfg(feature = "app")]
+mod further;
+#[cfg(feature = "app")]
 mod gauges;
 #[cfg(feature = "app")]
 pub(crate) mod keep;
