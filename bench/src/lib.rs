@@ -53,6 +53,8 @@ pub struct Request {
     pub profile: bool,
     /// Whether ops that may go together are one launch, if not as the page has it (GPU only).
     pub fused: Option<bool>,
+    /// Whether a turn is awaited before the next one is submitted, which the page does not do.
+    pub waiting: bool,
 }
 
 /// Measures; each row is one JSON object.

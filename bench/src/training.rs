@@ -8,7 +8,7 @@ use gradus_core::device::profile::Launched;
 use gradus_core::device::timer::median;
 use gradus_core::protocol::{Attention, ModelConfig};
 use gradus_core::text::Tokenizer;
-use gradus_core::train::{Trainer, step_cost};
+use gradus_core::train::{Trainer, Turns, step_cost};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::cmp::Ordering;
@@ -57,11 +57,19 @@ pub(crate) async fn measure(request: &Request) -> Result<Vec<Value>> {
     one(&mut trainer, together).await?;
     let (mut times, mut last_loss) = (Vec::new(), first_loss);
     let samples = (*steps).max(1);
+    // As the page does it: the next turn is submitted before the last one is heard of.
+    let mut turns = Turns::default();
+    let under_way = trainer.turn(together)?;
+    turns.follow(under_way, request.waiting).await?;
+    let mut heard = Instant::now();
     for _ in 0..samples {
-        let (time, loss) = one(&mut trainer, together).await?;
-        times.push(time);
-        last_loss = loss;
+        let turn = trainer.turn(together)?;
+        let measured = turns.follow(turn, request.waiting).await?;
+        times.push(heard.elapsed().as_secs_f64() * 1e3 / together as f64);
+        heard = Instant::now();
+        last_loss = measured.last().map_or(last_loss, |m| m.loss);
     }
+    turns.settle().await?;
     let ms_per_step = median(times);
     // What any implementation has to do: flash attention's second look at the scores is not counted.
     let counted = ModelConfig { attention: Attention::Materialised, ..model.clone() };

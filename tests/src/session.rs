@@ -92,8 +92,13 @@ pub async fn obeys_at_once(choice: DeviceChoice) {
         assert!(more);
         done += losses(&said).len() as u64;
     }
+    // A device may have a turn under way, of which it is told first.
     let said = host.tell(Command::Pause).await;
-    assert_eq!(said, [Event::Phase(Phase::Paused)]);
+    assert!(matches!(
+        &said[..],
+        [Event::Phase(Phase::Paused)] | [Event::Progress(_), Event::Phase(Phase::Paused)]
+    ));
+    done += losses(&said).len() as u64;
     let (more, said) = host.turn().await;
     assert!(!more && said.is_empty(), "a paused session trained: {said:?}");
     // The median: on a busy machine single turns are interrupted.

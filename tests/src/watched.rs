@@ -53,7 +53,7 @@ impl Device for Watched {
     fn profile(&mut self, program: Program) -> Reading<'_, Vec<Launched>> {
         self.gpu.profile(program)
     }
-    fn read_all(&mut self, sources: Vec<Source>) -> Reading<'_, Vec<Data>> {
+    fn read_all(&mut self, sources: Vec<Source>) -> Reading<'static, Vec<Data>> {
         self.gpu.read_all(sources)
     }
     fn node(&self, program: Program, name: &str) -> Option<Spec> {

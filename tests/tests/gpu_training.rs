@@ -1,9 +1,10 @@
 //! Training on the native GPU makes everything by its first reading, and nothing after it, in both families of
-//! kernels.
+//! kernels; and a turn that is submitted while another is under way changes nothing that either says.
 #![cfg(not(target_arch = "wasm32"))]
 
 use gradus_core::ops::Family;
 use gradus_core::protocol::{ModelConfig, TrainConfig};
+use gradus_core::train::Turns;
 use gradus_tests::watched::trainer;
 use pollster::block_on;
 
@@ -24,4 +25,38 @@ fn steps_make_nothing() {
         assert_eq!(made.get(), first);
         assert_eq!(trainer.device.bytes(), bytes);
     }
+}
+
+#[test]
+fn turns_under_way_say_each_step_once_and_what_it_was() {
+    let model = ModelConfig { vocab_size: 362, ..ModelConfig::preset("4k").expect("a preset") };
+    let config = TrainConfig { steps: 100, batch: 4, ..TrainConfig::default() };
+    let family = Family::Workgroups;
+    let (mut waiting, _) = trainer(&model, &config, family);
+    let (mut ahead, made) = trainer(&model, &config, family);
+    let (mut turns, mut told, mut heard) = (Turns::default(), Vec::new(), Vec::new());
+    // The first of each four is not waited for until the next is submitted; the last is, as before a validation.
+    let plan = [1, 7, 32, 2, 1, 1, 5, 3];
+    let mut first = None;
+    for (i, steps) in plan.into_iter().enumerate() {
+        waiting.submit(steps).expect("submitted");
+        told.extend(block_on(waiting.collect()).expect("collected"));
+        let turn = ahead.turn(steps).expect("submitted");
+        let rest = i % 4 == 3;
+        heard.extend(block_on(turns.follow(turn, rest)).expect("heard"));
+        let behind = if rest { 0 } else { steps as usize };
+        assert_eq!(heard.len() + behind, told.len(), "after turn {i}");
+        if rest {
+            let (a, b) = (block_on(waiting.tensors()), block_on(ahead.tensors()));
+            assert_eq!(a.expect("weights"), b.expect("weights"));
+        }
+        // Two readings under way take two buffers to copy into, and no more are ever made.
+        if i == 3 {
+            first = Some(made.get());
+        }
+    }
+    assert_eq!(heard, told);
+    assert_eq!(Some(made.get()), first);
+    assert!(turns.pace().seconds_per_step() > 0.0);
+    assert!(block_on(turns.settle()).expect("nothing").is_empty());
 }

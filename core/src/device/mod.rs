@@ -121,12 +121,12 @@ pub trait Device {
     /// each is a pass of its own, which costs a little more than the program as it is submitted.
     fn profile(&mut self, program: Program) -> Reading<'_, Vec<Launched>>;
 
-    /// Reads back all of these, in their order and in one go, after everything submitted so far: waiting for the
-    /// device is what costs.
-    fn read_all(&mut self, sources: Vec<Source>) -> Reading<'_, Vec<Data>>;
+    /// Reads back all of these, in their order and in one go, as they are after everything submitted so far: waiting for
+    /// the device is what costs. It is told at once; what is awaited is its answer, while more may be submitted.
+    fn read_all(&mut self, sources: Vec<Source>) -> Reading<'static, Vec<Data>>;
 
     /// Reads back one thing, as [`read_all`](Self::read_all) does.
-    fn read(&mut self, source: Source) -> Reading<'_> {
+    fn read(&mut self, source: Source) -> Reading<'static> {
         let all = self.read_all(vec![source]);
         Box::pin(async { Ok(all.await?.swap_remove(0)) })
     }

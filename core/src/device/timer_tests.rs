@@ -47,7 +47,7 @@ impl Device for Told {
     fn profile(&mut self, program: Program) -> Reading<'_, Vec<Launched>> {
         self.cpu.profile(program)
     }
-    fn read_all(&mut self, sources: Vec<Source>) -> Reading<'_, Vec<Data>> {
+    fn read_all(&mut self, sources: Vec<Source>) -> Reading<'static, Vec<Data>> {
         self.cpu.read_all(sources)
     }
     fn node(&self, program: Program, name: &str) -> Option<Spec> {

@@ -122,6 +122,8 @@ impl Session {
         let Some(run) = self.run.as_mut() else {
             return Err(Error::Config("there is no run yet: start one first".into()));
         };
+        // A command meets a run of which all is known that it has done.
+        run.settle(&mut *self.emit).await?;
         match command {
             Command::Run if run.is_done() => {
                 return Err(Error::Config("all steps are done: start over, or with more steps".into()));
@@ -136,7 +138,7 @@ impl Session {
                 if run.is_done() {
                     return Err(Error::Config("all steps are done: start over, or with more steps".into()));
                 }
-                run.steps(1, &mut *self.emit).await?;
+                run.steps(1, true, &mut *self.emit).await?;
                 let phase = if run.is_done() { Phase::Done } else { Phase::Paused };
                 self.enter(phase);
             }

@@ -10,7 +10,7 @@ use crate::protocol::{
     self, Attention, DeviceReport, Event, Fault, Progress, RunConfig, SampleConfig, Started,
 };
 use crate::text::Tokenizer;
-use crate::train::{Pace, Trainer};
+use crate::train::{Measured, Trainer, Turns};
 use crate::{Error, Result};
 
 pub(super) struct Run {
@@ -23,7 +23,7 @@ pub(super) struct Run {
     bigram: Option<f64>,
     tokens: Option<u64>,
     held_out: Vec<u32>,
-    pace: Pace,
+    turns: Turns<Measured>,
     good: u64,
 }
 
@@ -74,7 +74,7 @@ impl Run {
         let generator = Generator::new(&mut *trainer.device, &config.model, &trainer.params)?;
         progress("building the model", 1.0);
         let good = trainer.step();
-        let pace = Pace::default();
+        let turns = Turns::default();
         Ok(Self {
             config,
             trainer,
@@ -85,7 +85,7 @@ impl Run {
             bigram,
             tokens,
             held_out,
-            pace,
+            turns,
             good,
         })
     }
@@ -130,7 +130,7 @@ impl Run {
         self.trainer.set_seed(seed);
         self.trainer.init()?;
         self.good = 0;
-        self.pace.forget();
+        self.turns.forget();
         Ok(())
     }
 
@@ -143,50 +143,59 @@ impl Run {
         if self.is_done() {
             return Ok(false);
         }
-        let steps = match self.pace.due(steps_per_second) {
+        let steps = match self.turns.due(steps_per_second) {
             0 => return Ok(true),
             steps => steps,
         };
-        self.steps(steps, emit).await?;
+        // Who wants to see each step sees it when it is done.
+        self.steps(steps, steps_per_second != 0, emit).await?;
         Ok(!self.is_done())
     }
 
     /// Trains at most `steps` steps: fewer where a validation, a checkpoint or the end comes first, so that
-    /// these happen after the same steps however the run is cut into turns.
-    pub(super) async fn steps(&mut self, steps: u64, emit: &mut dyn FnMut(Event)) -> Result<()> {
+    /// these happen after the same steps however the run is cut into turns. With `rest` nothing is under way at the end.
+    pub(super) async fn steps(&mut self, steps: u64, rest: bool, emit: &mut dyn FnMut(Event)) -> Result<()> {
         let now = self.trainer.step();
         let train = &self.config.train;
         let until = |every: u64| if every == 0 { u64::MAX } else { every - now % every };
         let limit = [until(train.validate_every), until(train.checkpoint_every), train.steps - now];
         let steps = limit.into_iter().fold(steps.min(self.trainer.most_steps()), u64::min).max(1);
-        let (validate_every, checkpoint_every) = (train.validate_every, train.checkpoint_every);
+        let step = now + steps;
+        let at = |every: u64| step == train.steps || (every != 0 && step.is_multiple_of(every));
+        let (validates, saves) = (at(train.validate_every), at(train.checkpoint_every));
 
-        let (tokens, trainer) = (self.trainer.tokens_per_step(), &mut self.trainer);
-        let work = async {
-            trainer.submit(steps)?;
-            trainer.collect().await
-        };
-        let measured = self.pace.time(steps, tokens, work).await?;
+        let turn = self.trainer.turn(steps)?;
+        let measured = self.turns.follow(turn, rest || validates || saves).await?;
+        self.tell(&measured, emit)?;
+        if validates {
+            emit(Event::Validation { step, loss: self.trainer.validate().await? });
+        }
+        if saves {
+            emit(self.checkpoint().await?);
+        }
+        Ok(())
+    }
+
+    /// Waits for the turn under way, if there is one, and tells of it.
+    pub(super) async fn settle(&mut self, emit: &mut dyn FnMut(Event)) -> Result<()> {
+        let measured = self.turns.settle().await?;
+        self.tell(&measured, emit)
+    }
+
+    fn tell(&self, measured: &[Measured], emit: &mut dyn FnMut(Event)) -> Result<()> {
         if let Some(bad) = measured.iter().find(|m| !m.loss.is_finite()) {
             let (step, loss, good) = (bad.step, bad.loss.to_string(), self.good);
             return Err(Error::Diverged { step, loss, good });
         }
-        let step = self.trainer.step();
+        let Some(&Measured { step, grad_norm, .. }) = measured.last() else { return Ok(()) };
         emit(Event::Progress(Progress {
             step,
-            grad_norm: measured.last().map_or(0.0, |m| m.grad_norm),
+            grad_norm,
             losses: measured.iter().map(|m| (m.step, m.loss)).collect(),
-            learning_rate: self.trainer.learning_rate(),
-            num_tokens: self.trainer.num_tokens(),
-            tokens_per_second: self.pace.tokens_per_second(),
+            learning_rate: self.trainer.learning_rate_at(step),
+            num_tokens: step * self.trainer.tokens_per_step(),
+            tokens_per_second: self.turns.pace().tokens_per_second(),
         }));
-        let at = |every: u64| every != 0 && step.is_multiple_of(every);
-        if at(validate_every) || step == self.config.train.steps {
-            emit(Event::Validation { step, loss: self.trainer.validate().await? });
-        }
-        if at(checkpoint_every) || step == self.config.train.steps {
-            emit(self.checkpoint().await?);
-        }
         Ok(())
     }
 

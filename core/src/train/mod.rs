@@ -11,6 +11,7 @@ mod ppo;
 mod schedule;
 mod trainer;
 mod tuner;
+mod turns;
 
 pub use average::Average;
 pub use cost::{Activations, StepCost, step_cost};
@@ -20,3 +21,4 @@ pub use ppo::{Answer, Iteration, ModelBytes, Ppo, PpoConfig, RARE, TokenNumbers,
 pub use schedule::learning_rate;
 pub use trainer::{Measured, Trainer, TrainerTensors};
 pub use tuner::{Objective, Reference, Tuned, Tuner, Tuning};
+pub use turns::{Turn, Turns};

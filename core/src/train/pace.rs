@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 #[cfg(not(target_arch = "wasm32"))]
-use std::time::Instant;
+pub(super) use std::time::Instant;
 #[cfg(target_arch = "wasm32")]
-use web_time::Instant;
+pub(super) use web_time::Instant;
 
 /// How long a turn should take: short enough that a pause acts within 100 ms.
 const TURN: Duration = Duration::from_millis(40);
@@ -22,7 +22,7 @@ pub struct Pace {
 
 impl Pace {
     /// Steps to do now: as many as fit a turn, or what a limited speed has due.
-    pub fn due(&mut self, steps_per_second: u32) -> u64 {
+    pub(super) fn due(&mut self, steps_per_second: u32) -> u64 {
         if steps_per_second == 0 {
             let Some(per_step) = self.per_step else { return 1 };
             return (TURN.as_nanos() / per_step.as_nanos().max(1)).clamp(1, 64) as u64;
@@ -38,7 +38,11 @@ impl Pace {
         }
     }
 
-    fn took(&mut self, steps: u64, time: Duration, tokens: u64) {
+    /// Takes in that `steps` steps of `tokens` tokens together took `time`; or, where the host was elsewhere when they were
+    /// done, at most `time`.
+    pub(super) fn took(&mut self, steps: u64, tokens: u64, time: Duration, exact: bool) {
+        let known = self.per_step.filter(|_| !exact).map(|known| known * steps as u32);
+        let time = known.map_or(time, |known| known.min(time));
         self.per_step = Some(time / steps as u32);
         self.total = (self.total.0 + steps, self.total.1 + time);
         let now = Instant::now();
@@ -49,14 +53,6 @@ impl Pace {
         while self.windows.len() > 2 && now - self.windows[1].0 > Duration::from_secs(1) {
             self.windows.pop_front();
         }
-    }
-
-    /// Times `work`, which is `steps` steps of `tokens` tokens each.
-    pub async fn time<T>(&mut self, steps: u64, tokens: u64, work: impl Future<Output = T>) -> T {
-        let start = Instant::now();
-        let result = work.await;
-        self.took(steps, start.elapsed(), steps * tokens);
-        result
     }
 
     /// Tokens a second over the last second or so.
@@ -72,7 +68,30 @@ impl Pace {
     }
 
     /// Forgets the speed so far: the run begins anew.
-    pub fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         self.windows.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_was_elsewhere_does_not_make_steps_slow() {
+        let mut pace = Pace::default();
+        let ms = Duration::from_millis;
+        // Nothing better is known of the first.
+        pace.took(1, 10, ms(20), false);
+        pace.took(2, 20, ms(8), true);
+        assert_eq!(pace.due(0), 10);
+        pace.took(10, 100, ms(5000), false);
+        assert_eq!(pace.due(0), 10);
+        assert!((pace.seconds_per_step() - 0.068 / 13.0).abs() < 1e-9, "{}", pace.seconds_per_step());
+        // What is known for sure counts, be it slower or quicker.
+        pace.took(10, 100, ms(80), true);
+        assert_eq!(pace.due(0), 5);
+        pace.took(5, 50, ms(10), false);
+        assert_eq!(pace.due(0), 20);
     }
 }

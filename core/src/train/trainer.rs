@@ -6,10 +6,12 @@
 use super::average::Average;
 use super::check::check_train;
 use super::learning_rate;
+use super::pace::Instant;
 use super::plans::{TABLE, micro_plan, step_state, update_plan, validation_plan};
+use super::turns::Turn;
 use crate::data::{Material, Training};
 use crate::device::profile::Launched;
-use crate::device::{Data, Device, Program, Source};
+use crate::device::{Data, Device, Program, Reading, Source};
 use crate::model::{Architecture, ModelFolder, Params, TrainerState, check_config};
 use crate::ops::{RING, STATE_WORDS, State};
 use crate::protocol::{ModelConfig, RunConfig, TrainConfig};
@@ -274,6 +276,16 @@ impl Trainer {
         Ok(())
     }
 
+    /// Submits `steps` steps as a turn, for [`Turns`](super::Turns) to follow.
+    ///
+    /// # Errors
+    /// The device's.
+    pub fn turn(&mut self, steps: u64) -> Result<Turn<Measured>> {
+        let (begun, tokens) = (Instant::now(), steps * self.tokens_per_step());
+        self.submit(steps)?;
+        Ok(Turn { steps, tokens, begun, done: !self.device.is_gpu(), metrics: self.collect() })
+    }
+
     /// Trains one step, and says of each of its launches how long it took.
     pub async fn profile(&mut self) -> Result<Vec<Launched>> {
         let mut launched = Vec::new();
@@ -302,15 +314,19 @@ impl Trainer {
         Ok(programs)
     }
 
-    /// The metrics of steps that were submitted and not yet collected; waits until they are done.
-    pub async fn collect(&mut self) -> Result<Vec<Measured>> {
-        let ring = self.device.read(Source::Buffer("ring".into(), 0..RING * RING_WORDS)).await?.floats();
-        let first = self.recorded.max(self.step.saturating_sub(RING as u64)) + 1;
+    /// The metrics of steps that were submitted and not yet collected: to be awaited until they are done, while more may
+    /// be submitted.
+    pub fn collect(&mut self) -> Reading<'static, Vec<Measured>> {
+        let reading = self.device.read(Source::Buffer("ring".into(), 0..RING * RING_WORDS));
+        let steps = self.recorded.max(self.step.saturating_sub(RING as u64)) + 1..=self.step;
         self.recorded = self.step;
-        let at = |step: u64| (step as usize % RING) * RING_WORDS;
-        Ok((first..=self.step)
-            .map(|step| Measured { step, loss: ring[at(step)], grad_norm: ring[at(step) + 1] })
-            .collect())
+        Box::pin(async move {
+            let ring = reading.await?.floats();
+            let at = |step: u64| (step as usize % RING) * RING_WORDS;
+            Ok(steps
+                .map(|step| Measured { step, loss: ring[at(step)], grad_norm: ring[at(step) + 1] })
+                .collect())
+        })
     }
 
     /// Mean loss on the held-out text, in nats a token.
@@ -334,11 +350,6 @@ impl Trainer {
     /// Learning rate of a step, counted from 1.
     pub fn learning_rate_at(&self, step: u64) -> f64 {
         learning_rate(&self.train, step)
-    }
-
-    /// Learning rate of the last step.
-    pub fn learning_rate(&self) -> f64 {
-        learning_rate(&self.train, self.step.max(1))
     }
 
     /// Takes the device out, everything on it freed.

@@ -4,9 +4,11 @@
 
 use super::check::check_train;
 use super::example::Example;
+use super::pace::Instant;
 use super::plans::{TABLE, scalars, step_state, update_plan};
+use super::turns::Turn;
 use super::{learning_rate, objectives};
-use crate::device::{Data, Device, Program, Source};
+use crate::device::{Data, Device, Program, Reading, Source};
 use crate::graph::{Plan, Spec, Tape, Value};
 use crate::model::{Gpt, Lora, ModelFolder, Params, check_config, forbid, same_shape};
 use crate::objective::dpo;
@@ -204,28 +206,49 @@ impl Tuner {
         Ok(())
     }
 
-    /// The metrics of steps that were submitted and not yet collected; waits until they are done. A ring holds
-    /// the last 256.
-    pub async fn collect(&mut self) -> Result<Vec<Tuned>> {
+    /// Submits one step for each of `steps`, as [`submit`](Self::submit) does, as a turn for [`Turns`](super::Turns) to
+    /// follow.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    pub fn turn(&mut self, steps: &[Vec<Example>]) -> Result<Turn<Tuned>> {
+        let begun = Instant::now();
+        self.submit(steps)?;
+        let done = !self.device.is_gpu();
+        let tokens = (steps.len() * self.rows_per_step() * self.tuning.context) as u64;
+        Ok(Turn { steps: steps.len() as u64, tokens, begun, done, metrics: self.collect() })
+    }
+
+    /// The metrics of steps that were submitted and not yet collected: to be awaited until they are done, while more
+    /// may be submitted. A ring holds the last 256.
+    pub fn collect(&mut self) -> Reading<'static, Vec<Tuned>> {
         let names = objectives::names(self.tuning.objective);
         let width = names.len() + 1;
         let source = Source::Buffer(format!("{}ring", prefix(&self.tuning)), 0..RING * width);
-        let ring = self.device.read(source).await?.floats();
+        let reading = self.device.read(source);
         let first = self.recorded.max(self.step.saturating_sub(RING as u64)) + 1;
-        let tuned = |step: u64| {
-            let values = &ring[step as usize % RING * width..][..width];
-            let own = names.iter().zip(values).map(|(&name, &x)| (name, f64::from(x)));
-            let further = [
-                ("grad_norm", f64::from(values[names.len()])),
-                ("learning_rate", learning_rate(&self.tuning.train, step)),
-                ("num_tokens", self.tokens[(step - self.recorded) as usize] as f64),
-            ];
-            Tuned { step, metrics: own.chain(further).collect() }
-        };
-        let done = (first..=self.step).map(tuned).collect();
+        // What is known of the steps without the device.
+        let steps = (first..=self.step).map(|step| {
+            let tokens = self.tokens[(step - self.recorded) as usize];
+            (step, learning_rate(&self.tuning.train, step), tokens)
+        });
+        let steps: Vec<(u64, f64, u64)> = steps.collect();
         self.tokens.drain(..(self.step - self.recorded) as usize);
         self.recorded = self.step;
-        Ok(done)
+        Box::pin(async move {
+            let ring = reading.await?.floats();
+            let tuned = |(step, lr, tokens): (u64, f64, u64)| {
+                let values = &ring[step as usize % RING * width..][..width];
+                let own = names.iter().zip(values).map(|(&name, &x)| (name, f64::from(x)));
+                let further = [
+                    ("grad_norm", f64::from(values[names.len()])),
+                    ("learning_rate", lr),
+                    ("num_tokens", tokens as f64),
+                ];
+                Tuned { step, metrics: own.chain(further).collect() }
+            };
+            Ok(steps.into_iter().map(tuned).collect())
+        })
     }
 
     /// The weights as they stand, adapters merged in.

@@ -14,7 +14,7 @@ use gradus_core::generate::Scorer;
 use gradus_core::model::Params;
 use gradus_core::protocol::{Attention, Init, ModelConfig, Schedule, TrainConfig};
 use gradus_core::rng::{Rng, Stream};
-use gradus_core::train::{Pace, Trainer};
+use gradus_core::train::{Trainer, Turns};
 use gradus_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -191,11 +191,11 @@ async fn learner(
     trainer.init()?;
     let scorer = Scorer::new(&mut *trainer.device, &model, &trainer.params, ROWS, 64)?;
     let lens = Lens::new(&mut *trainer.device, &model, &trainer.params, ROWS, 64)?;
-    let mut pace = Pace::default();
+    let mut turns = Turns::default();
     let (mut song_excess, mut induction) = (Vec::new(), Vec::new());
     while trainer.step() < settings.steps {
         let until = (trainer.step() + settings.watch_every.max(1)).min(settings.steps);
-        advance(course, &run, &mut trainer, &mut pace, &train, until).await?;
+        advance(course, &run, &mut trainer, &mut turns, &train, until).await?;
         let excess = excess(&scorer, &mut *trainer.device, &songs).await?;
         song_excess.push((until, excess));
         let heads = lens.look(&mut *trainer.device, &repeated.rows).await?.scores(&repeated);

@@ -5,7 +5,7 @@ use crate::loader::world_material;
 use crate::world::Mix;
 use gradus_core::model::ModelFolder;
 use gradus_core::protocol::{ModelConfig, TrainConfig};
-use gradus_core::train::{Pace, Trainer};
+use gradus_core::train::{Measured, Trainer, Turns};
 use gradus_core::{Error, Result};
 
 /// Trains `model` on rows of `mix` and returns its folder. Metrics are said under `run`: `loss`,
@@ -27,7 +27,7 @@ pub async fn pretrain(
     let model = ModelConfig { vocab_size: tokenizer.vocab_size(), ..model.clone() };
     let mut trainer = Trainer::new(course.take_device()?, &model, train, course.seed, material)?;
     trainer.init()?;
-    advance(course, run, &mut trainer, &mut Pace::default(), train, train.steps).await?;
+    advance(course, run, &mut trainer, &mut Turns::default(), train, train.steps).await?;
     let folder = trainer.folder(None, Some(tokenizer)).await?;
     course.put_back(trainer.into_device());
     Ok(folder)
@@ -41,7 +41,7 @@ pub(super) async fn advance(
     course: &mut Course<'_>,
     run: &str,
     trainer: &mut Trainer,
-    pace: &mut Pace,
+    turns: &mut Turns<Measured>,
     train: &TrainConfig,
     until: u64,
 ) -> Result<()> {
@@ -51,12 +51,11 @@ pub(super) async fn advance(
             0 => u64::MAX,
             every => every - now % every,
         };
-        let steps = pace.due(0).min(until - now).min(validation).min(trainer.most_steps());
-        let measured = pace.time(steps, trainer.tokens_per_step(), async {
-            trainer.submit(steps)?;
-            trainer.collect().await
-        });
-        for m in measured.await? {
+        let steps = turns.due(0).min(until - now).min(validation).min(trainer.most_steps());
+        let step = now + steps;
+        let validates = steps == validation || step == train.steps;
+        let turn = trainer.turn(steps)?;
+        for m in turns.follow(turn, validates || step == until).await? {
             if !m.loss.is_finite() {
                 return Err(Error::Diverged { step: m.step, loss: m.loss.to_string(), good: 0 });
             }
@@ -68,9 +67,8 @@ pub(super) async fn advance(
             ];
             course.metrics(run, m.step, &values).await?;
         }
-        let step = trainer.step();
         course.progress(step, train.steps).await?;
-        if steps == validation || step == train.steps {
+        if validates {
             let loss = trainer.validate().await?;
             course.metrics(run, step, &[("eval_loss", loss)]).await?;
         }

@@ -9,7 +9,7 @@ use gradus_core::device::{Data, Device};
 use gradus_core::generate::{Judge, JudgeShape, Rollout, RolloutShape};
 use gradus_core::model::{ModelFolder, Params};
 use gradus_core::protocol::{SampleConfig, Schedule, TrainConfig};
-use gradus_core::train::{Example, Pace, Tuned, Tuner, Tuning};
+use gradus_core::train::{Example, Tuned, Tuner, Tuning, Turns};
 use gradus_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -67,21 +67,17 @@ pub async fn tune_keeping(
     let mut folders = Vec::new();
     let mut tuner = Tuner::new(course.take_device()?, &start.config, tuning)?;
     tuner.open(start, course.seed)?;
-    let mut pace = Pace::default();
+    let mut turns = Turns::default();
     let mut history = Vec::new();
     let all = tuning.train.steps;
-    let tokens = (tuner.rows_per_step() * tuning.context) as u64;
     while tuner.step() < all {
         let now = tuner.step();
         // How a run is cut into submissions changes no bit of it.
         let stop = keep.iter().copied().find(|&k| k > now).unwrap_or(all).min(all);
-        let steps = pace.due(0).min(stop - now).min(tuner.most_steps() as u64);
+        let steps = turns.due(0).min(stop - now).min(tuner.most_steps() as u64);
         let examples: Vec<Vec<Example>> = (now + 1..=now + steps).map(&mut rows).collect();
-        let tuned = pace.time(steps, tokens, async {
-            tuner.submit(&examples)?;
-            tuner.collect().await
-        });
-        for step in tuned.await? {
+        let turn = tuner.turn(&examples)?;
+        for step in turns.follow(turn, now + steps == stop).await? {
             let loss = step.get("loss");
             if !loss.is_finite() {
                 return Err(Error::Diverged { step: step.step, loss: loss.to_string(), good: 0 });

@@ -103,7 +103,7 @@ impl Device for Metered {
         self.device.profile(program)
     }
 
-    fn read_all(&mut self, sources: Vec<Source>) -> Reading<'_, Vec<Data>> {
+    fn read_all(&mut self, sources: Vec<Source>) -> Reading<'static, Vec<Data>> {
         self.device.read_all(sources)
     }
 

@@ -78,6 +78,9 @@ struct Training {
     /// Whether ops that may go together are one launch (webgpu and vulkan); as the page has it unless given.
     #[arg(long)]
     fused: Option<bool>,
+    /// Await a turn before the next one is submitted, which the page does not do: what that would cost.
+    #[arg(long)]
+    waiting: bool,
     /// In the browser: the build without fused multiply-adds, as browsers without relaxed SIMD get it.
     #[arg(long)]
     simd128: bool,
@@ -109,6 +112,7 @@ impl Target {
             lengths: Vec::new(),
             profile: false,
             fused: None,
+            waiting: false,
         }
     }
 
@@ -148,8 +152,9 @@ pub(crate) fn main() -> ExitCode {
 fn training(args: &Training) -> Result<()> {
     for shape in &shapes(&args.shape)? {
         for target in Target::or_all(args.device) {
-            let (profile, fused) = (args.profile, args.fused);
-            let request = Request { profile, fused, ..target.request(What::Training, shape, args.steps) };
+            let Training { profile, fused, waiting, .. } = *args;
+            let request =
+                Request { profile, fused, waiting, ..target.request(What::Training, shape, args.steps) };
             print(&ours(&request, target.in_browser(), args.simd128)?);
         }
     }

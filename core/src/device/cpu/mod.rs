@@ -213,20 +213,19 @@ impl<F: Real> Device for Cpu<F> {
         })
     }
 
-    fn read_all(&mut self, sources: Vec<Source>) -> Reading<'_, Vec<Data>> {
-        Box::pin(async move {
-            if self.lost {
-                return Err(Error::DeviceLost("a test took it away".into()));
-            }
-            let one = |source: &Source| {
-                let (storage, range) = self.fetch(source)?;
-                Ok(match storage {
-                    Storage::Float(v) => Data::Float(v[range].iter().map(|x| x.as_f64() as f32).collect()),
-                    Storage::U32(v) => Data::U32(v[range].to_vec()),
-                })
-            };
-            sources.iter().map(one).collect()
-        })
+    fn read_all(&mut self, sources: Vec<Source>) -> Reading<'static, Vec<Data>> {
+        let one = |source: &Source| {
+            let (storage, range) = self.fetch(source)?;
+            Ok(match storage {
+                Storage::Float(v) => Data::Float(v[range].iter().map(|x| x.as_f64() as f32).collect()),
+                Storage::U32(v) => Data::U32(v[range].to_vec()),
+            })
+        };
+        let all = match self.lost {
+            true => Err(Error::DeviceLost("a test took it away".into())),
+            false => sources.iter().map(one).collect(),
+        };
+        Box::pin(std::future::ready(all))
     }
 
     fn node(&self, program: Program, name: &str) -> Option<Spec> {

@@ -107,8 +107,8 @@ impl Gpu {
             }
             drop(pass);
             encoder.copy_buffer_to_buffer(&buffers[1], 0, &fence, 0, 4);
-            self.opened.queue.submit([encoder.finish()]);
-            let mapped = self.map(&fence, 4).await;
+            let copied = self.opened.queue.submit([encoder.finish()]);
+            let mapped = self.map(&fence, 4, copied).await;
             self.opened.faults.check()?;
             mapped?;
             fence.unmap();
@@ -118,7 +118,7 @@ impl Gpu {
                 launches = (LONG_ENOUGH / seconds * f64::from(launches)).clamp(1.0, 256.0) as u32;
             }
         }
-        self.staging = Some(fence);
+        self.staging.put(fence);
         Ok(best)
     }
 }

@@ -52,7 +52,7 @@ pub struct Gpu {
     programs: Vec<Option<Compiled>>,
     pipelines: HashMap<String, wgpu::ComputePipeline>,
     layouts: HashMap<Vec<Kind>, Layout>,
-    staging: Option<wgpu::Buffer>,
+    staging: read::Staging,
     timer: Option<timer::Timer>,
     made: Made,
     family: Family,
@@ -71,7 +71,7 @@ impl Gpu {
             programs: Vec::new(),
             pipelines: HashMap::new(),
             layouts: HashMap::new(),
-            staging: None,
+            staging: read::Staging::default(),
             timer: None,
             made: Made::default(),
             family,
@@ -187,8 +187,8 @@ impl Device for Gpu {
         Box::pin(self.profiled(program))
     }
 
-    fn read_all(&mut self, sources: Vec<Source>) -> Reading<'_, Vec<Data>> {
-        Box::pin(self.read_back(sources))
+    fn read_all(&mut self, sources: Vec<Source>) -> Reading<'static, Vec<Data>> {
+        self.read_back(&sources).unwrap_or_else(|error| Box::pin(std::future::ready(Err(error))))
     }
 
     fn timestamps(&mut self, program: Program) -> Seconds<'_> {
@@ -204,7 +204,7 @@ impl Device for Gpu {
         let textures = self.programs.iter().flatten().flat_map(|c| c.textures.iter());
         self.buffers.values().chain(slots).map(Storage::bytes).sum::<u64>()
             + textures.map(Texels::bytes).sum::<u64>()
-            + self.staging.as_ref().map_or(0, wgpu::Buffer::size)
+            + self.staging.bytes()
     }
 
     fn lose(&mut self) {

@@ -1,20 +1,38 @@
-//! Reading back: a copy into a staging buffer that is kept, then a map that is awaited.
+//! Reading back: a copy into a staging buffer, which is ordered at once, and a map that is awaited. So a reading waits for
+//! what was submitted before it, and for nothing that came after.
 
-use super::{Data, Gpu, Source, buffers::missing};
+use super::{Data, Gpu, Reading, Source, buffers::missing};
 use crate::graph::DType;
 use crate::{Error, Result};
 use futures_channel::oneshot;
+use std::cell::RefCell;
 use std::ops::Range;
+use std::rc::Rc;
 
 /// The smallest staging buffer, bytes.
 const STAGING: u64 = 1 << 16;
 
+/// Staging buffers that are not in use, shared with the readings under way. A buffer comes back only after a reading that
+/// went through, so that an abandoned one cannot leave a mapped buffer behind.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Staging(Rc<RefCell<Vec<wgpu::Buffer>>>);
+
+impl Staging {
+    pub(super) fn put(&self, buffer: wgpu::Buffer) {
+        self.0.borrow_mut().push(buffer);
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.0.borrow().iter().map(wgpu::Buffer::size).sum()
+    }
+}
+
 impl Gpu {
-    /// One copy a source, side by side into the staging buffer, and one map.
-    pub(super) async fn read_back(&mut self, sources: Vec<Source>) -> Result<Vec<Data>> {
+    /// One copy a source, side by side into a staging buffer, and one map.
+    pub(super) fn read_back(&mut self, sources: &[Source]) -> Result<Reading<'static, Vec<Data>>> {
         self.opened.faults.check()?;
         let mut parts = Vec::with_capacity(sources.len());
-        for source in &sources {
+        for source in sources {
             let (storage, range) = match source {
                 Source::Buffer(name, range) => (self.stretch(name, range.clone())?, range.clone()),
                 Source::Node(program, node) => {
@@ -27,7 +45,8 @@ impl Gpu {
         }
         let size = parts.iter().map(|(_, _, range)| bytes(range)).sum();
         if size == 0 {
-            return Ok(parts.iter().map(|&(_, dtype, _)| decode(dtype, &[])).collect());
+            let none = parts.iter().map(|&(_, dtype, _)| decode(dtype, &[])).collect();
+            return Ok(Box::pin(std::future::ready(Ok(none))));
         }
         let staging = self.staging(size);
         let mut encoder = self.opened.device.create_command_encoder(&Default::default());
@@ -36,30 +55,36 @@ impl Gpu {
             encoder.copy_buffer_to_buffer(buffer, range.start as u64 * 4, &staging, at, bytes(range));
             at += bytes(range);
         }
-        self.opened.queue.submit([encoder.finish()]);
-        let mapped = self.map(&staging, size).await;
-        self.opened.faults.check()?;
-        mapped?;
-        let view = staging
-            .get_mapped_range(0..size)
-            .map_err(|error| Error::Device(format!("{} cannot be read: {error}", self.opened.name)))?;
-        let mut rest = &view[..];
-        let all = parts.iter().map(|(_, dtype, range)| {
-            let (part, after) = rest.split_at(bytes(range) as usize);
-            rest = after;
-            decode(*dtype, part)
-        });
-        let all = all.collect();
-        drop(view);
-        staging.unmap();
-        self.staging = Some(staging);
-        Ok(all)
+        let copied = self.opened.queue.submit([encoder.finish()]);
+        let mapped = self.map(&staging, size, copied);
+        let parts: Vec<_> = parts.into_iter().map(|(_, dtype, range)| (dtype, range)).collect();
+        let (faults, name, idle) =
+            (self.opened.faults.clone(), self.opened.name.clone(), self.staging.clone());
+        Ok(Box::pin(async move {
+            let mapped = mapped.await;
+            faults.check()?;
+            mapped?;
+            let view = staging
+                .get_mapped_range(0..size)
+                .map_err(|error| Error::Device(format!("{name} cannot be read: {error}")))?;
+            let mut rest = &view[..];
+            let all = parts.iter().map(|(dtype, range)| {
+                let (part, after) = rest.split_at(bytes(range) as usize);
+                rest = after;
+                decode(*dtype, part)
+            });
+            let all = all.collect();
+            drop(view);
+            staging.unmap();
+            idle.put(staging);
+            Ok(all)
+        }))
     }
 
-    /// Takes the staging buffer, or makes a larger one. It comes back only after a read that went
-    /// through, so that an abandoned read cannot leave a mapped buffer behind.
+    /// Takes a staging buffer, or makes a larger one in the place of one that is too small.
     pub(super) fn staging(&mut self, size: u64) -> wgpu::Buffer {
-        match self.staging.take() {
+        let idle = self.staging.0.borrow_mut().pop();
+        match idle {
             Some(buffer) if buffer.size() >= size => buffer,
             old => {
                 if let Some(buffer) = old {
@@ -72,21 +97,28 @@ impl Gpu {
         }
     }
 
-    pub(super) async fn map(&self, staging: &wgpu::Buffer, size: u64) -> Result<()> {
+    /// Begins to map `staging`, into which `copied` copies; what comes back is to be awaited until it is mapped.
+    pub(super) fn map(
+        &self,
+        staging: &wgpu::Buffer,
+        size: u64,
+        copied: wgpu::SubmissionIndex,
+    ) -> impl Future<Output = Result<()>> + use<> {
         let (sender, receiver) = oneshot::channel();
         staging.map_async(wgpu::MapMode::Read, 0..size, move |result| {
             // The reader may have gone away: then nobody wants the result.
             let _ = sender.send(result);
         });
-        let failed = |why: String| Error::Device(format!("{} cannot be read: {why}", self.opened.name));
-        // In a browser this does nothing, and the map resolves by itself.
-        self.opened
-            .device
-            .poll(wgpu::PollType::wait_indefinitely())
-            .map_err(|error| failed(error.to_string()))?;
-        match receiver.await {
-            Ok(result) => result.map_err(|error| failed(error.to_string())),
-            Err(_) => Err(failed("the device is gone".into())),
+        let (device, name) = (self.opened.device.clone(), self.opened.name.clone());
+        async move {
+            let failed = |why: String| Error::Device(format!("{name} cannot be read: {why}"));
+            // In a browser this does nothing, and the map resolves by itself.
+            let until = wgpu::PollType::Wait { submission_index: Some(copied), timeout: None };
+            device.poll(until).map_err(|error| failed(error.to_string()))?;
+            match receiver.await {
+                Ok(result) => result.map_err(|error| failed(error.to_string())),
+                Err(_) => Err(failed("the device is gone".into())),
+            }
         }
     }
 }

@@ -68,8 +68,8 @@ impl Gpu {
         let size = bytes(stamps);
         encoder.resolve_query_set(&timer.queries, 0..stamps as u32, &timer.resolved, 0);
         encoder.copy_buffer_to_buffer(&timer.resolved, 0, &timer.staging, 0, size);
-        self.opened.queue.submit([encoder.finish()]);
-        let mapped = self.map(&timer.staging, size).await;
+        let copied = self.opened.queue.submit([encoder.finish()]);
+        let mapped = self.map(&timer.staging, size, copied).await;
         self.opened.faults.check()?;
         mapped?;
         let view = timer

@@ -21,7 +21,7 @@ use gradus_core::generate::Scorer;
 use gradus_core::model::{Architecture, rnn_like, rnn_parameters};
 use gradus_core::protocol::{Attention, Init, ModelConfig, Schedule, TrainConfig};
 use gradus_core::text::bigram_loss;
-use gradus_core::train::{Pace, Trainer};
+use gradus_core::train::{Trainer, Turns};
 use gradus_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -253,10 +253,10 @@ async fn attention(course: &mut Course<'_>, settings: &Settings, model: &ModelCo
     let mut trainer = start(course, Architecture::Gpt2, model, train)?;
     let lens = Lens::new(&mut *trainer.device, model, &trainer.params, BATCH, context)?;
     let repeated = Repeated::dictionary(course.seed, BATCH, settings.lines);
-    let (mut pace, mut snapshots) = (Pace::default(), Vec::new());
+    let (mut turns, mut snapshots) = (Turns::default(), Vec::new());
     let last = settings.snapshots.max(2) - 1;
     for mark in 0..=last {
-        advance(course, "attention", &mut trainer, &mut pace, train, mark * train.steps / last).await?;
+        advance(course, "attention", &mut trainer, &mut turns, train, mark * train.steps / last).await?;
         let mut snapshot = snapshot(&mut trainer, &lens, &repeated).await?;
         if mark < last {
             snapshot.probe = snapshot.probe.map(|p| p.thinned(DIGITS));
@@ -281,7 +281,7 @@ async fn attention(course: &mut Course<'_>, settings: &Settings, model: &ModelCo
         parameters: model.parameters(),
         model: model.clone(),
         eval_loss,
-        seconds_per_step: pace.seconds_per_step(),
+        seconds_per_step: turns.pace().seconds_per_step(),
         sequential_steps: model.n_layer,
         heads,
         recall: Vec::new(),
@@ -311,8 +311,8 @@ async fn plain(course: &mut Course<'_>, settings: &Settings, name: &str, model: 
     course.stage(&format!("training the same model with {}", name.replace('-', " "))).await?;
     let train = &settings.train;
     let mut trainer = start(course, Architecture::Gpt2, model, train)?;
-    let mut pace = Pace::default();
-    advance(course, name, &mut trainer, &mut pace, train, train.steps).await?;
+    let mut turns = Turns::default();
+    advance(course, name, &mut trainer, &mut turns, train, train.steps).await?;
     let lens = Lens::new(&mut *trainer.device, model, &trainer.params, BATCH, model.n_positions)?;
     let repeated = Repeated::dictionary(course.seed, BATCH, settings.lines);
     let heads = lens.look(&mut *trainer.device, &repeated.rows).await?.scores(&repeated);
@@ -323,7 +323,7 @@ async fn plain(course: &mut Course<'_>, settings: &Settings, name: &str, model: 
         parameters: model.parameters(),
         model: model.clone(),
         eval_loss,
-        seconds_per_step: pace.seconds_per_step(),
+        seconds_per_step: turns.pace().seconds_per_step(),
         sequential_steps: model.n_layer,
         heads,
         recall: ask(course, settings, Architecture::Gpt2, trainer, model).await?,
@@ -334,15 +334,15 @@ async fn recurrent(course: &mut Course<'_>, settings: &Settings, model: &ModelCo
     course.stage("training a recurrent network of as many parameters").await?;
     let train = TrainConfig { lr: settings.rnn_lr, ..settings.train.clone() };
     let mut trainer = start(course, Architecture::Gru, model, &train)?;
-    let mut pace = Pace::default();
-    advance(course, "gru", &mut trainer, &mut pace, &train, train.steps).await?;
+    let mut turns = Turns::default();
+    advance(course, "gru", &mut trainer, &mut turns, &train, train.steps).await?;
     let eval_loss = trainer.validate().await?;
     Ok(Run {
         name: "gru".into(),
         parameters: rnn_parameters(model),
         model: model.clone(),
         eval_loss,
-        seconds_per_step: pace.seconds_per_step(),
+        seconds_per_step: turns.pace().seconds_per_step(),
         sequential_steps: model.n_layer * model.n_positions,
         heads: Vec::new(),
         recall: ask(course, settings, Architecture::Gru, trainer, model).await?,

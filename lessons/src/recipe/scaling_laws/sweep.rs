@@ -7,7 +7,7 @@ use crate::recipe::Course;
 use crate::world::{Kind, Mix, Row};
 use gradus_core::generate::Scorer;
 use gradus_core::protocol::{Attention, Init, ModelConfig, Schedule, TrainConfig};
-use gradus_core::train::{Pace, Trainer};
+use gradus_core::train::{Trainer, Turns};
 use gradus_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -137,16 +137,13 @@ impl Sweep {
         let (batch, context) = (FORWARD.min(settings.rows), settings.context);
         let scorer = Scorer::new(&mut *trainer.device, &model, &trainer.params, batch, context)?;
         let name = if run == 0 { format!("d{width}") } else { format!("d{width}-{run}") };
-        let mut pace = Pace::default();
+        let mut turns = Turns::default();
         let mut out = Vec::new();
         for moment in moments {
             while trainer.step() < moment {
-                let steps = pace.due(0).min(moment - trainer.step()).min(trainer.most_steps());
-                let measured = pace.time(steps, trainer.tokens_per_step(), async {
-                    trainer.submit(steps)?;
-                    trainer.collect().await
-                });
-                for m in measured.await? {
+                let steps = turns.due(0).min(moment - trainer.step()).min(trainer.most_steps());
+                let turn = trainer.turn(steps)?;
+                for m in turns.follow(turn, trainer.step() == moment).await? {
                     if !m.loss.is_finite() {
                         return Err(Error::Diverged { step: m.step, loss: m.loss.to_string(), good: 0 });
                     }
