@@ -25,7 +25,7 @@ pub(super) fn TakeFurther(store: LessonStore) -> impl IntoView {
         <details class="further">
             <summary>"Take it further on a real GPU"</summary>
             <p>
-                "Download the " {words(role).0} " model above and unzip it: it is a Hugging Face folder. "
+                "Download the model “" {words(role).0} "” above and unzip it: it is a Hugging Face folder. "
                 {data}
             </p>
             <p><SaveData store /></p>
@@ -43,9 +43,10 @@ fn further(lesson: Lesson) -> Option<Further> {
         Lesson::Sft => {
             let own = sft::Settings::of(Size::Default);
             let command = shell(&[
-                "trl sft --model_name_or_path ./gradus-base --dataset_name ./pairs".into(),
+                "trl sft --model_name_or_path ./gradus-base".into(),
+                "--dataset_name ./pairs --completion_only_loss true".into(),
                 rate(own.lr, own.batch, own.steps),
-                "--completion_only_loss true --output_dir ./sft".into(),
+                "--output_dir ./sft".into(),
             ]);
             let data =
                 "Save the data into a folder “pairs”: one object a line, {\"prompt\": …, \"completion\": …}.";
@@ -56,13 +57,15 @@ fn further(lesson: Lesson) -> Option<Further> {
             let (reward, ppo) = (own.preferences, own.ppo);
             let start = "./gradus-rl-start";
             let judge = shell(&[
-                format!("trl reward --model_name_or_path {start} --dataset_name ./preferences"),
+                format!("trl reward --model_name_or_path {start}"),
+                "--dataset_name ./preferences".into(),
                 rate(reward.reward_lr, REWARD_PAIRS, reward.reward_steps),
                 "--output_dir ./reward".into(),
             ]);
             let policy = shell(&[
-                format!("python examples/scripts/ppo/ppo.py --model_name_or_path {start}"),
-                format!("--sft_model_path {start} --reward_model_path ./reward --dataset_name ./preferences"),
+                "python examples/scripts/ppo/ppo.py".into(),
+                format!("--model_name_or_path {start} --sft_model_path {start}"),
+                "--reward_model_path ./reward --dataset_name ./preferences".into(),
                 format!(
                     "--learning_rate {:e} --kl_coef {} --cliprange {}",
                     ppo.train.lr, ppo.kl_coef, ppo.cliprange
@@ -71,7 +74,13 @@ fn further(lesson: Lesson) -> Option<Further> {
                     "--num_ppo_epochs {} --num_mini_batches {}",
                     ppo.num_ppo_epochs, ppo.num_mini_batches
                 ),
-                format!("--total_episodes {} --output_dir ./ppo", ppo.train.steps * ppo.train.batch as u64),
+                // TRL's batch is so many rows for each minibatch.
+                format!(
+                    "--per_device_train_batch_size {} --total_episodes {}",
+                    ppo.train.batch / ppo.num_mini_batches,
+                    ppo.train.steps * ppo.train.batch as u64
+                ),
+                "--output_dir ./ppo".into(),
             ]);
             Further {
                 role: Role::RlStart,
@@ -82,8 +91,9 @@ fn further(lesson: Lesson) -> Option<Further> {
         Lesson::Dpo => {
             let own = dpo::Settings::of(Size::Default).dpo;
             let command = shell(&[
-                "trl dpo --model_name_or_path ./gradus-rl-start --dataset_name ./preferences".into(),
-                format!("--beta {} {}", own.beta, rate(own.lr, own.pairs, own.steps)),
+                "trl dpo --model_name_or_path ./gradus-rl-start".into(),
+                format!("--dataset_name ./preferences --beta {}", own.beta),
+                rate(own.lr, own.pairs, own.steps),
                 "--output_dir ./dpo".into(),
             ]);
             Further { role: Role::RlStart, command, data: preferences.into() }
@@ -113,7 +123,7 @@ fn shell(lines: &[String]) -> String {
 
 /// The flags that all of TRL's trainers share.
 fn rate(lr: f64, rows: usize, steps: u64) -> String {
-    format!("--learning_rate {lr:e} --per_device_train_batch_size {rows} --max_steps {steps}")
+    format!("--learning_rate {lr:e} --max_steps {steps} --per_device_train_batch_size {rows}")
 }
 
 #[cfg(test)]
