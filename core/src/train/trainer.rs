@@ -276,13 +276,15 @@ impl Trainer {
         Ok(())
     }
 
-    /// Submits `steps` steps as a turn, for [`Turns`](super::Turns) to follow.
+    /// Submits `steps` steps (at most [`most_steps`](Self::most_steps)) as a turn, for [`Turns`](super::Turns) to follow.
     ///
     /// # Errors
     /// The device's.
     pub fn turn(&mut self, steps: u64) -> Result<Turn<Measured>> {
-        let (begun, tokens) = (Instant::now(), steps * self.tokens_per_step());
+        let (begun, before) = (Instant::now(), self.step);
         self.submit(steps)?;
+        let steps = self.step - before;
+        let tokens = steps * self.tokens_per_step();
         Ok(Turn { steps, tokens, begun, done: !self.device.is_gpu(), metrics: self.collect() })
     }
 
