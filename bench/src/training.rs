@@ -69,7 +69,7 @@ pub(crate) async fn measure(request: &Request) -> Result<Vec<Value>> {
         heard = Instant::now();
         last_loss = measured.last().map_or(last_loss, |m| m.loss);
     }
-    turns.settle().await?;
+    last_loss = turns.settle().await?.last().map_or(last_loss, |m| m.loss);
     let ms_per_step = median(times);
     // What any implementation has to do: flash attention's second look at the scores is not counted.
     let counted = ModelConfig { attention: Attention::Materialised, ..model.clone() };

@@ -2,6 +2,7 @@
 //! kernels; and a turn that is submitted while another is under way changes nothing that either says.
 #![cfg(not(target_arch = "wasm32"))]
 
+use gradus_core::device::Source;
 use gradus_core::ops::Family;
 use gradus_core::protocol::{ModelConfig, TrainConfig};
 use gradus_core::train::Turns;
@@ -35,7 +36,7 @@ fn turns_under_way_say_each_step_once_and_what_it_was() {
     let (mut waiting, _) = trainer(&model, &config, family);
     let (mut ahead, made) = trainer(&model, &config, family);
     let (mut turns, mut told, mut heard) = (Turns::default(), Vec::new(), Vec::new());
-    // The first of each four is not waited for until the next is submitted; the last is, as before a validation.
+    // The first three of each four are not waited for until the next is submitted; the last is, as before a validation.
     let plan = [1, 7, 32, 2, 1, 1, 5, 3];
     let mut first = None;
     for (i, steps) in plan.into_iter().enumerate() {
@@ -59,4 +60,17 @@ fn turns_under_way_say_each_step_once_and_what_it_was() {
     assert_eq!(Some(made.get()), first);
     assert!(turns.pace().seconds_per_step() > 0.0);
     assert!(block_on(turns.settle()).expect("nothing").is_empty());
+}
+
+#[test]
+fn a_reading_is_of_the_moment_at_which_it_was_asked_for() {
+    let model = ModelConfig { vocab_size: 362, ..ModelConfig::preset("4k").expect("a preset") };
+    let config = TrainConfig { steps: 100, batch: 4, ..TrainConfig::default() };
+    let (mut trainer, _) = trainer(&model, &config, Family::Workgroups);
+    let then = block_on(trainer.tensors()).expect("weights").params;
+    let len = trainer.params.len;
+    let reading = trainer.device.read(Source::Buffer("params".into(), 0..len));
+    trainer.submit(3).expect("submitted");
+    assert_ne!(block_on(trainer.tensors()).expect("weights").params, then);
+    assert_eq!(block_on(reading).expect("read").floats(), then);
 }

@@ -53,12 +53,10 @@ impl<M> Turns<M> {
     /// # Errors
     /// The device's.
     pub async fn follow(&mut self, turn: Turn<M>, rest: bool) -> Result<Vec<M>> {
-        let before = self.under_way.replace(turn);
-        let mut metrics = match before {
-            Some(turn) => self.hear(turn).await?,
-            None => Vec::new(),
-        };
-        if rest || self.under_way.as_ref().is_some_and(|turn| turn.done) {
+        let rest = rest || turn.done;
+        let mut metrics = self.settle().await?;
+        self.under_way = Some(turn);
+        if rest {
             metrics.extend(self.settle().await?);
         }
         Ok(metrics)
@@ -128,6 +126,7 @@ mod tests {
         let broken = Turn { metrics: failed, ..turn(1, false) };
         assert!(pollster::block_on(turns.follow(broken, false)).is_ok_and(|m| m.is_empty()));
         assert!(pollster::block_on(turns.follow(turn(2, false), false)).is_err());
+        assert!(pollster::block_on(turns.follow(turn(3, false), false)).is_ok());
         turns.forget();
         assert!(pollster::block_on(turns.settle()).is_ok_and(|m| m.is_empty()));
     }

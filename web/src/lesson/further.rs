@@ -121,7 +121,7 @@ fn shell(lines: &[String]) -> String {
     lines.join(" \\\n  ")
 }
 
-/// The flags that all of TRL's trainers share.
+/// The flags that TRL's trainers of SFT, of reward models and of DPO share.
 fn rate(lr: f64, rows: usize, steps: u64) -> String {
     format!("--learning_rate {lr:e} --max_steps {steps} --per_device_train_batch_size {rows}")
 }
@@ -132,10 +132,25 @@ mod tests {
 
     #[test]
     fn a_command_takes_the_numbers_of_the_lesson() {
-        let dpo = further(Lesson::Dpo).map(|f| f.command).unwrap_or_default();
-        let knobs = dpo::Settings::of(Size::Default).dpo;
-        assert!(dpo.contains(&format!("--beta {}", knobs.beta)), "{dpo}");
-        assert!(dpo.lines().rev().skip(1).all(|line| line.ends_with(" \\")), "{dpo}");
+        let command = |lesson| further(lesson).map(|f| f.command).unwrap_or_default();
+        let (sft, dpo) = (sft::Settings::of(Size::Default), dpo::Settings::of(Size::Default).dpo);
+        let rlhf = rlhf::Settings::of(Size::Default);
+        for (lesson, lr) in [
+            (Lesson::Sft, sft.lr),
+            (Lesson::Rlhf, rlhf.preferences.reward_lr),
+            (Lesson::Rlhf, rlhf.ppo.train.lr),
+            (Lesson::Dpo, dpo.lr),
+        ] {
+            let command = command(lesson);
+            let told = |line: &str| {
+                let mut words = line.split(' ').skip_while(|w| *w != "--learning_rate");
+                words.nth(1).and_then(|w| w.parse().ok()) == Some(lr)
+            };
+            assert!(command.lines().any(told), "{lr} is not in {command}");
+        }
+        let dpo_command = command(Lesson::Dpo);
+        assert!(dpo_command.contains(&format!("--beta {} ", dpo.beta)), "{dpo_command}");
+        assert!(dpo_command.lines().rev().skip(1).all(|line| line.ends_with(" \\")), "{dpo_command}");
         assert!(further(Lesson::Attention).is_none());
     }
 }

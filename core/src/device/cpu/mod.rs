@@ -221,9 +221,10 @@ impl<F: Real> Device for Cpu<F> {
                 Storage::U32(v) => Data::U32(v[range].to_vec()),
             })
         };
-        let all = match self.lost {
-            true => Err(Error::DeviceLost("a test took it away".into())),
-            false => sources.iter().map(one).collect(),
+        let all = if self.lost {
+            Err(Error::DeviceLost("a test took it away".into()))
+        } else {
+            sources.iter().map(one).collect()
         };
         Box::pin(std::future::ready(all))
     }

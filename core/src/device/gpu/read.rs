@@ -18,6 +18,10 @@ const STAGING: u64 = 1 << 16;
 pub(super) struct Staging(Rc<RefCell<Vec<wgpu::Buffer>>>);
 
 impl Staging {
+    fn take(&self) -> Option<wgpu::Buffer> {
+        self.0.borrow_mut().pop()
+    }
+
     pub(super) fn put(&self, buffer: wgpu::Buffer) {
         self.0.borrow_mut().push(buffer);
     }
@@ -83,8 +87,7 @@ impl Gpu {
 
     /// Takes a staging buffer, or makes a larger one in the place of one that is too small.
     pub(super) fn staging(&mut self, size: u64) -> wgpu::Buffer {
-        let idle = self.staging.0.borrow_mut().pop();
-        match idle {
+        match self.staging.take() {
             Some(buffer) if buffer.size() >= size => buffer,
             old => {
                 if let Some(buffer) = old {
